@@ -1,0 +1,57 @@
+# nginx-redis-cache: every task by one word. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+MODULE := build/ngx_http_redis_cache_module.so
+VENV := .venv
+
+# Yours win; without them nginx's headers are configured from Debian's nginx-dev.
+export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
+export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
+
+.PHONY: help build run test test-pure test-e2e test-matrix lint format clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+build: ## the module, at build/ngx_http_redis_cache_module.so
+	@scripts/setup.sh build
+	@scripts/configure-nginx.sh
+	cargo build --release
+	@mkdir -p build
+	@cp target/release/libngx_http_redis_cache_module.so $(MODULE).new && mv $(MODULE).new $(MODULE)
+	@scripts/check-exports.sh $(MODULE)
+
+run: build ## the demo: Redis, nginx and a Django application; ONCE=1 shows MISS and HIT and ends
+	@scripts/setup.sh run
+	@demo/run.py $(if $(ONCE),--once)
+
+test: build test-pure test-e2e ## all tests
+
+test-pure: ## unit and property tests of the pure half; needs no nginx
+	@scripts/setup.sh build
+	cargo test --no-default-features
+
+test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis; ARGS="-k name" selects
+	@scripts/setup.sh test
+	$(VENV)/bin/python -m pytest tests/e2e -n 4 --dist loadfile $(ARGS)
+
+test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
+	@scripts/setup.sh test
+	$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
+
+lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
+	@scripts/setup.sh test
+	@scripts/lint.sh
+
+format: ## rustfmt
+	cargo fmt
+
+$(VENV)/ready: tests/requirements.txt
+	@scripts/setup.sh test
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+clean: ## remove what was built
+	rm -rf build target $(VENV)

@@ -1,0 +1,240 @@
+//! Tells the crate which nginx it is built for, and has the C compiler say where the fields of
+//! nginx's structures are, so that `src/nginx/layout.rs` can refuse bindings that disagree.
+//!
+//! Without the feature `nginx` there is nothing to do.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "cargo listens to stdout")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// A structure of nginx, the fields that the module touches, and its bit fields.
+type Structure = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const STRUCTURES: &[Structure] = &[
+    (
+        "ngx_http_request_t",
+        &[
+            "connection",
+            "loc_conf",
+            "read_event_handler",
+            "pool",
+            "headers_in",
+            "headers_out",
+            "method",
+            "http_version",
+            "unparsed_uri",
+            "uri",
+            "args",
+            "main",
+            "host_start",
+            "host_end",
+        ],
+        &["count", "internal", "header_only", "allow_ranges", "post_action"],
+    ),
+    ("ngx_http_headers_in_t", &["headers", "host", "authorization", "server"], &[]),
+    (
+        "ngx_http_headers_out_t",
+        &[
+            "headers",
+            "status",
+            "server",
+            "date",
+            "content_encoding",
+            "location",
+            "last_modified",
+            "expires",
+            "etag",
+            "content_type_len",
+            "content_type",
+            "charset",
+            "content_type_lowcase",
+            "cache_control",
+            "content_length_n",
+            "last_modified_time",
+        ],
+        &[],
+    ),
+    ("ngx_table_elt_t", &["hash", "key", "value", "lowcase_key"], &[]),
+    ("ngx_list_t", &["last", "part", "size", "nalloc", "pool"], &[]),
+    ("ngx_list_part_t", &["elts", "nelts", "next"], &[]),
+    ("ngx_array_t", &["elts", "nelts", "size", "nalloc", "pool"], &[]),
+    ("ngx_connection_t", &["data", "read", "write", "fd", "log"], &[]),
+    ("ngx_event_t", &["data", "handler", "log", "timer", "queue"], &["posted", "timer_set"]),
+    ("ngx_buf_t", &["pos", "last", "start", "end"], &["memory", "last_buf", "last_in_chain"]),
+    ("ngx_chain_t", &["buf", "next"], &[]),
+    ("ngx_pool_t", &["cleanup"], &[]),
+    ("ngx_pool_cleanup_t", &["handler", "data", "next"], &[]),
+    ("ngx_http_cleanup_t", &["handler", "data"], &[]),
+    ("ngx_http_core_loc_conf_t", &["name", "handler", "error_pages"], &["noname"]),
+    ("ngx_http_core_srv_conf_t", &["server_name", "named_locations"], &[]),
+    ("ngx_http_core_main_conf_t", &["phases"], &[]),
+    ("ngx_http_phase_t", &["handlers"], &[]),
+    ("ngx_http_err_page_t", &["status", "overwrite", "value"], &[]),
+    ("ngx_http_complex_value_t", &["value"], &[]),
+    ("ngx_http_compile_complex_value_t", &["cf", "value", "complex_value"], &[]),
+    ("ngx_http_variable_t", &["get_handler", "data"], &[]),
+    ("ngx_variable_value_t", &["data"], &["len", "valid", "no_cacheable", "not_found"]),
+    ("ngx_http_log_ctx_t", &["current_request"], &[]),
+    ("ngx_conf_t", &["args", "cycle", "pool", "conf_file"], &[]),
+    ("ngx_conf_file_t", &["file", "line"], &[]),
+    ("ngx_cycle_t", &["modules", "log", "conf_ctx"], &[]),
+    ("ngx_command_t", &["name", "type", "set", "conf", "offset", "post"], &[]),
+    ("ngx_module_t", &["ctx_index", "name", "ctx", "commands", "type"], &[]),
+];
+
+/// Structures that only some builds of nginx have these parts of.
+const WITH_GZIP: Structure = ("ngx_http_request_t", &[], &["gzip_tested", "gzip_ok"]);
+const WITH_SSL: Structure = ("ngx_connection_t", &["ssl"], &[]);
+const LINKED: Structure = ("ngx_table_elt_t", &["next"], &[]);
+
+/// The oldest nginx that the module is tested with.
+const OLDEST: u32 = 1_022_000;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(nginx_linked_headers)");
+    println!("cargo::rustc-check-cfg=cfg(ngx_feature, values(any()))");
+    if env::var_os("CARGO_FEATURE_NGINX").is_none() {
+        return;
+    }
+    if let Err(sentence) = configure() {
+        eprintln!("nginx-redis-cache: {sentence}");
+        std::process::exit(1);
+    }
+}
+
+fn configure() -> Result<(), String> {
+    let told = |name: &str| {
+        env::var(format!("DEP_NGINX_{name}"))
+            .map_err(|_| format!("nginx-sys did not report {name}: run `make build`"))
+    };
+    let version: u32 = told("VERSION_NUMBER")?
+        .trim()
+        .parse()
+        .map_err(|_| "nginx-sys reported no version number: run `make build`".to_owned())?;
+    if version < OLDEST {
+        return Err(format!(
+            "this nginx ({version}) is older than 1.22.0: set NGINX_SOURCE_DIR and \
+             NGINX_BUILD_DIR to the source and the configured build of a newer one"
+        ));
+    }
+    let features = told("FEATURES")?;
+    let mut structures = STRUCTURES.to_vec();
+    for feature in features.split(',') {
+        println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
+        match feature {
+            "http_gzip" => structures.push(WITH_GZIP),
+            "http_ssl" => structures.push(WITH_SSL),
+            _ => {}
+        }
+    }
+    if version >= 1_023_000 {
+        println!("cargo::rustc-cfg=nginx_linked_headers");
+        structures.push(LINKED);
+    }
+    // Only the three tables of a dynamic module leave the library: nginx loads it RTLD_GLOBAL.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo set no OUT_DIR")?);
+    let measured = measure(&structures, &told("INCLUDE")?, &told("BUILD_DIR")?, &out)?;
+    let rust = rust_source(&measured)?;
+    fs::write(out.join("layout.rs"), rust).map_err(|error| format!("cannot write: {error}"))
+}
+
+/// Compiles a program with nginx's own flags that prints sizes, offsets and bits, and runs it.
+fn measure(
+    structures: &[Structure],
+    include: &str,
+    build_dir: &str,
+    out: &Path,
+) -> Result<String, String> {
+    if env::var_os("HOST") != env::var_os("TARGET") {
+        return Err("cross-compiling is not supported: the layout check runs a program".into());
+    }
+    let source = out.join("layout.c");
+    let program = out.join("layout");
+    fs::write(&source, c_source(structures)).map_err(|error| format!("cannot write: {error}"))?;
+    let makefile = fs::read_to_string(Path::new(build_dir).join("Makefile"))
+        .map_err(|error| format!("cannot read nginx's Makefile in {build_dir}: {error}"))?;
+    let flags = makefile.lines().find_map(|line| line.strip_prefix("CFLAGS =")).unwrap_or_default();
+    let compiler = cc::Build::new().warnings(false).try_get_compiler().map_err(|error| {
+        format!("found no C compiler ({error}): install gcc, or run `make build` as root")
+    })?;
+    let compiled = Command::new(compiler.path())
+        .args(flags.split_whitespace().filter(|flag| *flag != "-Werror" && *flag != "-g"))
+        .args(env::split_paths(include).map(|path| format!("-I{}", path.display())))
+        .arg("-o")
+        .args([&program, &source])
+        .output()
+        .map_err(|error| format!("cannot run the C compiler: {error}"))?;
+    if !compiled.status.success() {
+        return Err(format!(
+            "nginx's headers do not compile; are NGINX_SOURCE_DIR and NGINX_BUILD_DIR those of \
+             one nginx?\n{}",
+            String::from_utf8_lossy(&compiled.stderr)
+        ));
+    }
+    let ran = Command::new(&program).output().map_err(|error| format!("cannot run: {error}"))?;
+    String::from_utf8(ran.stdout).map_err(|error| error.to_string())
+}
+
+/// Lines `size TYPE N`, `field TYPE FIELD N` and `bit TYPE FIELD BYTE MASK`.
+fn c_source(structures: &[Structure]) -> String {
+    let mut body = String::new();
+    for (name, fields, bits) in structures {
+        let _ = writeln!(body, "printf(\"size {name} %zu\\n\", sizeof({name}));");
+        for field in *fields {
+            let _ = writeln!(
+                body,
+                "printf(\"field {name} {field} %zu\\n\", offsetof({name}, {field}));"
+            );
+        }
+        for bit in *bits {
+            let _ = writeln!(
+                body,
+                "{{ static {name} s; s.{bit} = 1; show(\"{name} {bit}\", &s, sizeof(s)); }}"
+            );
+        }
+    }
+    format!(
+        "#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n\
+         #include <stddef.h>\n#include <stdio.h>\n\
+         static void show(const char *name, const void *s, size_t n) {{\n\
+         const unsigned char *p = s;\n\
+         for (size_t i = 0; i < n; i++) if (p[i]) printf(\"bit %s %zu %u\\n\", name, i, p[i]);\n\
+         }}\nint main(void) {{\n{body}return 0;\n}}\n"
+    )
+}
+
+/// Constants that the compiler compares, and a function that checks bit fields when nginx starts.
+fn rust_source(measured: &str) -> Result<String, String> {
+    let (mut constants, mut bits) = (String::new(), String::new());
+    for line in measured.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let _ = match words.as_slice() {
+            ["size", name, size] => writeln!(
+                constants,
+                "const _: () = assert!(size_of::<ngx::ffi::{name}>() == {size}, \"size of {name}\");"
+            ),
+            ["field", name, field, offset] => {
+                let rust = if *field == "type" { "type_" } else { field };
+                writeln!(
+                    constants,
+                    "const _: () = assert!(std::mem::offset_of!(ngx::ffi::{name}, {rust}) == \
+                     {offset}, \"{name}.{field}\");"
+                )
+            }
+            ["bit", name, field, byte, mask] => writeln!(
+                bits,
+                "check::<ngx::ffi::{name}>(\"{name}.{field}\", {byte}, {mask}, |s| \
+                 s.set_{field}(1))?;"
+            ),
+            _ => return Err(format!("the layout program printed \"{line}\"")),
+        };
+    }
+    Ok(format!(
+        "{constants}\n/// Whether every bit field is where the C compiler has it.\n\
+         pub(super) fn verify() -> Result<(), String> {{\n{bits}Ok(())\n}}\n"
+    ))
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a task needs and that are missing: as root; else names them.
+# Usage: scripts/setup.sh build|run|test|bench
+set -euo pipefail
+
+task=${1:?a task: build, run, test or bench}
+
+build=(gcc libc6-dev make nginx nginx-dev libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
+run=(redis-server python3 python3-venv curl procps)
+bench=(wrk memcached libnginx-mod-http-lua lua-resty-redis)
+
+packages=("${build[@]}")
+case $task in
+    build) ;;
+    run | test) packages+=("${run[@]}") ;;
+    bench) packages+=("${run[@]}" "${bench[@]}") ;;
+    *) echo "setup.sh: no task called $task" >&2; exit 2 ;;
+esac
+
+# A compiler of the user's own (rustup) is taken as it is.
+rust_is_new_enough() {
+    local version
+    version=$(rustc --version 2>/dev/null | cut -d' ' -f2) || return 1
+    command -v cargo >/dev/null && [ -n "$version" ] &&
+        [ "$(printf '%s\n' 1.85.0 "$version" | sort -V | head -n 1)" = 1.85.0 ]
+}
+
+missing=()
+for package in "${packages[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+done
+needs_rust=
+rust_is_new_enough || needs_rust=1
+
+if [ ${#missing[@]} -eq 0 ] && [ -z "$needs_rust" ]; then
+    exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "Missing packages; as root: apt-get install ${missing[*]} ${needs_rust:+and Rust 1.85 or newer (bookworm: cargo-web rustc-web; later: cargo rustc)}" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+# The daemons that the packages bring are not started: tests and demo run their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+apt-get update -q
+if [ -n "$needs_rust" ]; then
+    # bookworm's own rustc is too old; rustc-web follows the browsers that need a new one.
+    if apt-cache show cargo-web >/dev/null 2>&1; then
+        missing+=(cargo-web rustc-web)
+    else
+        missing+=(cargo rustc)
+    fi
+fi
+echo "Installing: ${missing[*]}"
+apt-get install -q -y --no-install-recommends "${missing[@]}" ca-certificates

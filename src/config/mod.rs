@@ -1,0 +1,26 @@
+//! The configuration without nginx: one table of directives ([`directives`]), what they set
+//! ([`Settings`]), how levels inherit, and the plan that a location ends up with ([`Plan`]).
+
+mod check;
+pub mod directives;
+mod plan;
+mod settings;
+pub mod value;
+
+pub use check::{conflict, fallback_cycle};
+pub use directives::{Context, DIRECTIVES, Directive};
+pub use plan::{Connections, KeySource, Plan};
+pub use settings::{Format, Io, KeySetting, Settings};
+
+/// A string with nginx variables, compiled by nginx; an index into its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template(pub usize);
+
+/// What directives need of the world outside.
+pub trait Environment {
+    /// Compiles a string with variables.
+    fn template(&mut self, text: &[u8]) -> Result<Template, String>;
+
+    /// The content of a file; a relative path starts at nginx's configuration prefix.
+    fn read_file(&mut self, path: &str) -> Result<Vec<u8>, String>;
+}

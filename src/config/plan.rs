@@ -1,0 +1,168 @@
+//! The plan of a location: its settings with the defaults filled in, checked against each other.
+
+use std::time::Duration;
+
+use super::Template;
+use super::settings::{Format, Io, Settings};
+use crate::key::{Hash, KeyShape};
+use crate::redis::breaker::BreakerSettings;
+use crate::redis::endpoint::Endpoint;
+
+/// What a key is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// `$redis_cache_uri`, computed in code.
+    CacheUri,
+    /// `$http_host$request_uri`, computed in code: the key of the 2014 package.
+    HostAndRequestUri,
+    /// The string of `redis_cache_key`.
+    Template(Template),
+}
+
+/// Settings of the connections of a worker to one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connections {
+    /// Whom to speak to, user and password included.
+    pub endpoint: Endpoint,
+    /// `redis_cache_connections`.
+    pub connections: usize,
+    /// `redis_cache_queue`: lookups in waiting.
+    pub queue: usize,
+    /// `redis_cache_buffers`: bytes of values, received or being sent.
+    pub buffers: usize,
+    /// `redis_cache_connect_timeout`.
+    pub connect_timeout: Duration,
+    /// `redis_cache_breaker`.
+    pub breaker: Option<BreakerSettings>,
+}
+
+/// Everything that a lookup of one location needs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Who answers and how connections to it behave.
+    pub connections: Connections,
+    /// `redis_cache_fallback`.
+    pub fallback: Option<String>,
+    /// What the key is made of.
+    pub key_source: KeySource,
+    /// How it is made.
+    pub key_shape: KeyShape,
+    /// `redis_cache_format`.
+    pub format: Format,
+    /// `redis_cache_io`.
+    pub io: Io,
+    /// `redis_cache_timeout`.
+    pub timeout: Duration,
+    /// `redis_cache_max_size`.
+    pub max_size: usize,
+    /// `redis_cache_bypass`.
+    pub bypass: Vec<Template>,
+    /// `redis_cache_status_header`.
+    pub status_header: bool,
+}
+
+impl Plan {
+    /// The plan for `endpoint` under `settings`; an error is a sentence for `nginx -t`.
+    pub fn new(settings: &Settings, endpoint: &Endpoint) -> Result<Self, String> {
+        let mut endpoint = endpoint.clone();
+        if let Some(username) = &settings.username {
+            if endpoint.username.replace(username.clone()).is_some() {
+                return Err(twice("user", "redis_cache_username"));
+            }
+        }
+        if let Some(password) = &settings.password {
+            if endpoint.password.replace(password.clone()).is_some() {
+                return Err(twice("password", "redis_cache_password_file"));
+            }
+        }
+        if endpoint.username.is_some() && endpoint.password.is_none() {
+            return Err(format!(
+                "a user without a password is given for {endpoint}: add redis_cache_password_file"
+            ));
+        }
+        let max_size = settings.max_size.unwrap_or(8 << 20);
+        let buffers = settings.buffers.unwrap_or(64 << 20);
+        if max_size > buffers {
+            return Err(format!(
+                "redis_cache_max_size {max_size} is larger than redis_cache_buffers {buffers}: \
+                 no value of that size could ever be read"
+            ));
+        }
+        let format = settings.format.unwrap_or_default();
+        let (key_source, key_shape) = match (&settings.key, format) {
+            (Some(key), _) => (
+                KeySource::Template(key.template),
+                KeyShape { hash: key.hash, prefix: key.prefix.clone() },
+            ),
+            (None, Format::Http) => {
+                (KeySource::CacheUri, KeyShape { hash: Hash::None, prefix: b"page:".to_vec() })
+            }
+            (None, Format::Raw) => (
+                KeySource::HostAndRequestUri,
+                KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() },
+            ),
+        };
+        Ok(Self {
+            connections: Connections {
+                endpoint,
+                connections: settings.connections.unwrap_or(2),
+                queue: settings.queue.unwrap_or(1024),
+                buffers,
+                connect_timeout: settings.connect_timeout.unwrap_or(Duration::from_millis(50)),
+                breaker: settings
+                    .breaker
+                    .unwrap_or(Some(BreakerSettings { fails: 5, timeout: Duration::from_secs(1) })),
+            },
+            fallback: settings.fallback.clone(),
+            key_source,
+            key_shape,
+            format,
+            io: settings.io.unwrap_or_default(),
+            timeout: settings.timeout.unwrap_or(Duration::from_millis(100)),
+            max_size,
+            bypass: settings.bypass.clone().unwrap_or_default(),
+            status_header: settings.status_header.unwrap_or(false),
+        })
+    }
+}
+
+fn twice(what: &str, directive: &str) -> String {
+    format!("the {what} is given twice, in the URL and by {directive}: leave one of them out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::endpoint::Secret;
+
+    fn plan(url: &str, settings: &Settings) -> Result<Plan, String> {
+        Plan::new(settings, &Endpoint::parse(url).unwrap())
+    }
+
+    #[test]
+    fn credentials_come_from_one_place() {
+        let user = Settings { username: Some("u".into()), ..Settings::default() };
+        let both = Settings { password: Some(Secret("p".into())), ..user.clone() };
+        let endpoint = plan("redis://h", &both).unwrap().connections.endpoint;
+        assert_eq!(endpoint.username.as_deref(), Some("u"));
+        assert!(plan("redis://h", &user).unwrap_err().contains("without a password"));
+        assert!(plan("redis://:x@h", &both).unwrap_err().contains("given twice"));
+        assert!(plan("redis://a:x@h", &user).unwrap_err().contains("redis_cache_username"));
+    }
+
+    #[test]
+    fn defaults_follow_the_format() {
+        let http = plan("redis://h", &Settings::default()).unwrap();
+        assert_eq!(http.key_source, KeySource::CacheUri);
+        assert_eq!(http.key_shape, KeyShape { hash: Hash::None, prefix: b"page:".to_vec() });
+        let raw = Settings { format: Some(Format::Raw), ..Settings::default() };
+        let raw = plan("redis://h", &raw).unwrap();
+        assert_eq!(raw.key_shape, KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() });
+    }
+
+    #[test]
+    fn a_value_must_fit_into_the_buffers() {
+        let small = Settings { buffers: Some(1 << 20), ..Settings::default() };
+        assert!(plan("redis://h", &small).unwrap_err().contains("redis_cache_buffers"));
+    }
+}

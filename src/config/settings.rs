@@ -1,0 +1,107 @@
+//! What the directives of one level set, and how a level inherits from the one around it.
+
+use std::time::Duration;
+
+use super::Template;
+use crate::key::Hash;
+use crate::redis::breaker::BreakerSettings;
+use crate::redis::endpoint::{Endpoint, Secret};
+
+/// `redis_cache_format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An HTTP/1.1 message: status, fields, body.
+    #[default]
+    Http,
+    /// The body alone.
+    Raw,
+}
+
+/// `redis_cache_io`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Io {
+    /// Queries that hold the worker, within the time budget.
+    #[default]
+    Blocking,
+}
+
+/// `redis_cache_key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySetting {
+    /// The string with variables.
+    pub template: Template,
+    /// `hash=`; none where it is left out.
+    pub hash: Hash,
+    /// `prefix=`; empty where it is left out.
+    pub prefix: Vec<u8>,
+}
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
+        /// What the directives of one level set; `None` is not set there.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Settings {
+            /// `redis_cache_pass`: a content handler is not inherited by nested locations.
+            pub pass: Option<Endpoint>,
+            $($(#[$doc])* pub $field: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// Takes over from the level around what this one does not set.
+            pub fn inherit(&mut self, around: &Self) {
+                $(if self.$field.is_none() { self.$field.clone_from(&around.$field); })*
+            }
+        }
+    };
+}
+
+settings! {
+    /// `redis_cache_fallback`, with its `@`.
+    fallback: String,
+    /// `redis_cache_key`.
+    key: KeySetting,
+    /// `redis_cache_format`.
+    format: Format,
+    /// `redis_cache_io`.
+    io: Io,
+    /// `redis_cache_connections`.
+    connections: usize,
+    /// `redis_cache_queue`.
+    queue: usize,
+    /// `redis_cache_buffers`.
+    buffers: usize,
+    /// `redis_cache_connect_timeout`.
+    connect_timeout: Duration,
+    /// `redis_cache_timeout`.
+    timeout: Duration,
+    /// `redis_cache_breaker`; the inner `None` is `off`.
+    breaker: Option<BreakerSettings>,
+    /// `redis_cache_max_size`.
+    max_size: usize,
+    /// `redis_cache_bypass`.
+    bypass: Vec<Template>,
+    /// `redis_cache_username`.
+    username: String,
+    /// The content of `redis_cache_password_file`.
+    password: Secret,
+    /// `redis_cache_status_header`.
+    status_header: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inner_levels_win_and_the_handler_stays_where_it_is() {
+        let around = Settings {
+            pass: Endpoint::parse("redis://h").ok(),
+            queue: Some(1),
+            max_size: Some(10),
+            ..Settings::default()
+        };
+        let mut inner = Settings { queue: Some(2), ..Settings::default() };
+        inner.inherit(&around);
+        assert_eq!((inner.queue, inner.max_size, inner.pass), (Some(2), Some(10), None));
+    }
+}

@@ -1,0 +1,201 @@
+//! A stored value to a page: the raw and the http form (docs/format.md).
+//!
+//! What Redis returns is untrusted. A value that is not of its form is an error with a reason,
+//! and the application answers.
+
+mod facts;
+
+use std::mem::MaybeUninit;
+
+pub use facts::{Facts, LINE};
+
+use crate::http::hop_by_hop;
+use crate::reason::Reason;
+
+/// The largest head (status line and fields) of the http form, in bytes.
+pub const MAX_HEAD: usize = 64 * 1024;
+
+/// The most fields of the http form.
+pub const MAX_FIELDS: usize = 100;
+
+/// What lies under a key in the http form.
+#[derive(Debug)]
+pub enum Stored<'a> {
+    /// A page.
+    Page(Page<'a>),
+    /// The page varies: it lies under a key of its own for every variant.
+    Marker {
+        /// Names of request fields, in lower case.
+        vary: Vec<String>,
+        /// The generation of the variants.
+        generation: String,
+    },
+    /// The page was invalidated.
+    Tombstone,
+}
+
+/// A page in the http form; everything but `facts` borrows from the stored value.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// The status code: 200 to 599, neither 206 nor 304.
+    pub status: u16,
+    /// The field lines in their order, the `Redis-Cache` line left out.
+    fields: Vec<Field<'a>>,
+    /// What the `Redis-Cache` line says.
+    pub facts: Facts,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A field line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The name, a token.
+    pub name: &'a str,
+    /// The value, without CR, LF or NUL.
+    pub value: &'a [u8],
+}
+
+impl<'a> Page<'a> {
+    /// The values of all lines of `name`.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+
+    /// The value of the first line of `name`.
+    pub fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    /// The fields that go to the client: neither hop-by-hop, nor personal (Set-Cookie), nor those
+    /// that are stated anew (Age, Content-Length, Accept-Ranges).
+    pub fn fields_to_send(&self) -> impl Iterator<Item = Field<'a>> {
+        const STATED_ANEW: [&str; 5] =
+            ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
+        self.fields.iter().copied().filter(|field| {
+            !STATED_ANEW.iter().any(|name| field.name.eq_ignore_ascii_case(name))
+                && !hop_by_hop::is(field.name, self.values("connection"))
+        })
+    }
+}
+
+/// Reads the http form.
+pub fn decode(value: &[u8]) -> Result<Stored<'_>, Reason> {
+    if !value.starts_with(b"HTTP/1.") {
+        return Err(if is_pickle(value) { Reason::Pickle } else { Reason::Entry });
+    }
+    let head = value.get(..MAX_HEAD).unwrap_or(value);
+    let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        head,
+        &mut space,
+    );
+    let Ok(httparse::Status::Complete(end)) = parsed else { return Err(Reason::Entry) };
+    let body = value.get(end..).unwrap_or_default();
+    let mut facts = None;
+    let mut fields = Vec::with_capacity(response.headers.len());
+    for header in response.headers.iter() {
+        if header.name.eq_ignore_ascii_case(LINE) {
+            if facts.replace(Facts::parse(header.value)?).is_some() {
+                return Err(Reason::Entry);
+            }
+        } else if header.value.contains(&0) {
+            return Err(Reason::Entry);
+        } else {
+            fields.push(Field { name: header.name, value: header.value });
+        }
+    }
+    let mut facts = facts.unwrap_or_default();
+    if facts.gone {
+        return Ok(Stored::Tombstone);
+    }
+    if let Some((vary, generation)) = facts.marker.take() {
+        return Ok(Stored::Marker { vary, generation });
+    }
+    let status = match response.code {
+        Some(206 | 304) | None => return Err(Reason::Entry),
+        Some(code) if (200..600).contains(&code) => code,
+        Some(_) => return Err(Reason::Entry),
+    };
+    let page = Page { status, fields, facts, body };
+    let length = body.len().to_string();
+    if page.values("content-length").any(|stated| stated != length.as_bytes()) {
+        return Err(Reason::Truncated);
+    }
+    Ok(Stored::Page(page))
+}
+
+/// Reads the raw form: the value is the body, an empty value an empty page.
+pub fn decode_raw(value: &[u8]) -> Result<&[u8], Reason> {
+    if is_pickle(value) { Err(Reason::Pickle) } else { Ok(value) }
+}
+
+/// A Python pickle of protocol 2 to 5: what django-redis writes where no client of the
+/// `nginx_redis_cache` package does. Begins with PROTO and ends with STOP.
+fn is_pickle(value: &[u8]) -> bool {
+    matches!(value, [0x80, 2..=5, .., b'.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(value: &[u8]) -> Option<Reason> {
+        decode(value).err()
+    }
+
+    #[test]
+    fn what_is_no_page() {
+        assert_eq!(reason(b""), Some(Reason::Entry));
+        assert_eq!(reason(b"<h1>raw</h1>"), Some(Reason::Entry));
+        assert_eq!(reason(b"\r\nHTTP/1.1 200 OK\r\n\r\n"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/2.0 200 OK\r\n\r\n"), Some(Reason::Entry));
+        for code in [100, 101, 199, 206, 304, 600, 999] {
+            let value = format!("HTTP/1.1 {code} X\r\n\r\n");
+            assert_eq!(reason(value.as_bytes()), Some(Reason::Entry), "{code}");
+        }
+        assert_eq!(
+            reason(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"),
+            Some(Reason::Truncated)
+        );
+        assert_eq!(reason(b"\x80\x04\x95.."), Some(Reason::Pickle));
+    }
+
+    #[test]
+    fn limits_of_the_head() {
+        let fields = "A: b\r\n".repeat(MAX_FIELDS + 1);
+        let value = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+        assert_eq!(reason(value.as_bytes()), Some(Reason::Entry));
+        let value = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(MAX_HEAD));
+        assert_eq!(reason(value.as_bytes()), Some(Reason::Entry));
+    }
+
+    #[test]
+    fn fields_that_never_leave() {
+        let value =
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nX-Hop: 1\r\nConnection: close, x-hop\r\n\
+            Transfer-Encoding: chunked\r\nAge: 5\r\nContent-Length: 1\r\nX-Stays: 1\r\n\
+            Redis-Cache: v=1\r\n\r\nb";
+        let Ok(Stored::Page(page)) = decode(value) else { panic!("no page") };
+        let names: Vec<_> = page.fields_to_send().map(|field| field.name).collect();
+        assert_eq!(names, ["X-Stays"]);
+        assert_eq!(page.body, b"b");
+    }
+
+    #[test]
+    fn raw_values_are_served_byte_for_byte_unless_pickled() {
+        assert_eq!(decode_raw(b""), Ok(&b""[..]));
+        assert_eq!(decode_raw(b"a\0b"), Ok(&b"a\0b"[..]));
+        assert_eq!(decode_raw(b"\x80\x02cdjango\n."), Err(Reason::Pickle));
+        assert_eq!(decode_raw(b"\x80\x02"), Ok(&b"\x80\x02"[..]));
+    }
+}

@@ -1,0 +1,47 @@
+//! `ngx_http_redis_cache_module`: cached pages served by nginx straight from Redis.
+//!
+//! # The rooms
+//!
+//! The **pure half** knows no nginx type and has no `unsafe`:
+//!
+//! | room | what it decides |
+//! |---|---|
+//! | [`config`] | the table of directives, their values, merging, consistency of endpoints |
+//! | [`policy`] | may this request be looked up? |
+//! | [`key`] | parts of the request to key bytes |
+//! | [`redis`] | URL to endpoint, handshake, commands, breaker, blocking queries |
+//! | [`parking`] | requests that wait for an answer: tickets, deadlines |
+//! | [`entry`] | a stored value to a page: the raw and the http form |
+//! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
+//! | [`warnings`] | one line in the error log a reason and interval |
+//! | [`reason`] | the one word that says why, shared by log, variable, docs and tests |
+//!
+//! The **nginx half**, `nginx`, holds all FFI and every `unsafe` block: the module record,
+//! the view of a request, the handler, the response, the filter and the variables.
+//!
+//! # The path of one request
+//!
+//! ```text
+//! nginx::post_read  the client's own X-Redis-Cache-Key is removed
+//! nginx::handler    policy::look_up    -> look up, or bypass(reason)
+//!                   key::KeyShape      -> key bytes
+//!                   nginx::worker      -> parking::Lot::park, then the engine is asked
+//! engine            redis::blocking    -> Reply, deposited under the ticket
+//! nginx::worker     a posted event takes the reply out and resumes the request
+//! nginx::handler    entry::decode      -> hit(page), or miss/expired/error(reason)
+//! nginx::serve      a hit: headers and body from the reply's own memory
+//! nginx::fallback   anything else: the named location, with X-Redis-Cache-Key
+//! nginx::filter     Cache-Status on whatever is answered
+//! ```
+
+pub mod config;
+pub mod entry;
+pub mod http;
+pub mod key;
+#[cfg(feature = "nginx")]
+mod nginx;
+pub mod parking;
+pub mod policy;
+pub mod reason;
+pub mod redis;
+pub mod warnings;

@@ -1,0 +1,349 @@
+//! Configuration of http and location levels, and what `nginx -t` checks across them.
+
+use std::cell::RefCell;
+use std::ffi::c_char;
+use std::ptr::{self, NonNull};
+
+use ngx::core::NGX_CONF_ERROR;
+use ngx::ffi::{
+    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
+    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_srv_conf_t, ngx_http_err_page_t, ngx_str_t,
+};
+use ngx::http::{
+    HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf,
+    NgxHttpCoreModule,
+};
+
+use super::worker::Worker;
+use super::{Module, NAME, bytes_of, handler, rc};
+use crate::config::{
+    self, Connections, Directive, Environment, Plan, Settings, Template, fallback_cycle,
+};
+use crate::redis::endpoint::ServerAddr;
+
+/// Configuration of the http block: what locations share, and the state of the worker process.
+#[derive(Default)]
+pub(super) struct MainConf {
+    /// Compiled strings with variables; a [`Template`] is an index.
+    pub templates: Vec<ngx_http_complex_value_t>,
+    /// Endpoints; [`ActivePlan::endpoint`] is an index.
+    pub endpoints: Vec<EndpointConf>,
+    sites: Vec<Site>,
+    /// The place of nginx's gunzip filter among the modules' configurations.
+    pub gunzip_index: Option<usize>,
+    /// What the worker process holds; empty in the master.
+    pub worker: RefCell<Option<Box<Worker>>>,
+}
+
+/// One endpoint, its addresses resolved.
+pub(super) struct EndpointConf {
+    pub connections: Connections,
+    pub addresses: Vec<ServerAddr>,
+    /// `$redis_cache_server`.
+    pub name: String,
+}
+
+/// Configuration of a location.
+#[derive(Default)]
+pub(super) struct LocationConf {
+    settings: Settings,
+    /// File and line of `redis_cache_pass`.
+    written_at: String,
+    /// Present where `redis_cache_pass` answers.
+    pub plan: Option<ActivePlan>,
+}
+
+/// A plan and its place in the endpoints.
+pub(super) struct ActivePlan {
+    pub plan: Plan,
+    pub endpoint: usize,
+}
+
+/// One `redis_cache_pass`, for the checks across locations.
+struct Site {
+    server: *mut ngx_http_core_srv_conf_t,
+    location: String,
+    fallback: Option<String>,
+    written_at: String,
+}
+
+/// What directives need of nginx.
+struct ConfEnvironment<'a> {
+    cf: *mut ngx_conf_t,
+    templates: &'a mut Vec<ngx_http_complex_value_t>,
+}
+
+impl Environment for ConfEnvironment<'_> {
+    fn template(&mut self, text: &[u8]) -> Result<Template, String> {
+        // SAFETY: `cf` is nginx's context during parsing; the copy of the text lives in its
+        // pool as long as the compiled value; an all-zero compiled value is a valid one.
+        unsafe {
+            let mut text =
+                ngx_str_t::from_bytes((*self.cf).pool, text).ok_or("is out of memory")?;
+            let mut value: ngx_http_complex_value_t = std::mem::zeroed();
+            let mut compile = ngx_http_compile_complex_value_t {
+                cf: self.cf,
+                value: &raw mut text,
+                complex_value: &raw mut value,
+                ..std::mem::zeroed()
+            };
+            if ngx_http_compile_complex_value(&raw mut compile) != rc::OK {
+                return Err("has a string whose variables are wrong".to_owned());
+            }
+            self.templates.push(value);
+        }
+        Ok(Template(self.templates.len() - 1))
+    }
+
+    fn read_file(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        // SAFETY: `cf` is nginx's context during parsing; the name is copied with a NUL behind
+        // it, as ngx_conf_full_name wants it.
+        let full = unsafe {
+            let with_nul = [path.as_bytes(), b"\0"].concat();
+            let mut name =
+                ngx_str_t::from_bytes((*self.cf).pool, &with_nul).ok_or("is out of memory")?;
+            name.len -= 1;
+            if ngx_conf_full_name((*self.cf).cycle, &raw mut name, 1) != rc::OK {
+                return Err("is out of memory".to_owned());
+            }
+            String::from_utf8_lossy(bytes_of(name)).into_owned()
+        };
+        let size = std::fs::metadata(&full).map(|found| found.len());
+        match size.and_then(|size| if size <= 65536 { std::fs::read(&full) } else { Ok(vec![]) }) {
+            Ok(content) => Ok(content),
+            Err(error) => Err(format!("cannot read {full}: {error}")),
+        }
+    }
+}
+
+/// Applies one directive to a location configuration.
+///
+/// # Safety
+/// `cf` is nginx's context during parsing.
+pub(super) unsafe fn apply(
+    cf: *mut ngx_conf_t,
+    directive: &Directive,
+    conf: &mut LocationConf,
+) -> Result<(), String> {
+    // SAFETY: `cf` is valid, and its arguments are an array of strings of which the first is
+    // the name of the directive.
+    unsafe {
+        let main = Module::main_conf_mut(&*cf).ok_or("there is no http block")?;
+        let arguments: Vec<&[u8]> = (*(*cf).args)
+            .as_slice::<ngx_str_t>()
+            .iter()
+            .skip(1)
+            .map(|arg| bytes_of(*arg))
+            .collect();
+        let had_handler = conf.settings.pass.is_some();
+        let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
+        directive.apply(&mut conf.settings, &arguments, &mut environment)?;
+        if conf.settings.pass.is_some() && !had_handler {
+            let core = NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?;
+            if core.handler.is_some() {
+                return Err(format!("\"redis_cache_pass\" {BESIDE}"));
+            }
+            core.handler = Some(handler::content_handler);
+            let file = (*cf).conf_file;
+            let name = String::from_utf8_lossy(bytes_of((*file).file.name));
+            conf.written_at = format!("{name}:{}", (*file).line);
+        }
+    }
+    Ok(())
+}
+
+const BESIDE: &str = "stands beside another content handler (proxy_pass, return, memcached_pass, \
+    ...) of the same location: move that one into the location of redis_cache_fallback";
+
+/// Merges a location configuration with the level around it.
+///
+/// # Safety
+/// `cf` is nginx's context; the others are configurations that `create_loc_conf` made.
+pub(super) unsafe fn merge(
+    cf: *mut ngx_conf_t,
+    around: *mut LocationConf,
+    conf: *mut LocationConf,
+) -> *mut c_char {
+    // SAFETY: the caller guarantees that all three are valid and distinct.
+    let result = unsafe { try_merge(cf, &*around, &mut *conf) };
+    match result {
+        Ok(()) => ptr::null_mut(),
+        Err(sentence) => {
+            ngx::ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{NAME}: {sentence}");
+            NGX_CONF_ERROR as *mut c_char
+        }
+    }
+}
+
+unsafe fn try_merge(
+    cf: *mut ngx_conf_t,
+    around: &LocationConf,
+    conf: &mut LocationConf,
+) -> Result<(), String> {
+    conf.settings.inherit(&around.settings);
+    // SAFETY: `cf` is nginx's context while it merges; the core module's configurations of
+    // this level exist and are merged already.
+    let (main, core, server) = unsafe {
+        (
+            Module::main_conf_mut(&*cf).ok_or("there is no http block")?,
+            NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?,
+            NgxHttpCoreModule::server_conf_mut(&*cf).ok_or("there is no server")?,
+        )
+    };
+    // `if` and `limit_except` are locations of their own and take the handler over.
+    if core.noname() != 0 && conf.settings.pass.is_none() && core.handler.is_none() {
+        if let Some(endpoint) = &around.settings.pass {
+            conf.settings.pass = Some(endpoint.clone());
+            conf.written_at.clone_from(&around.written_at);
+            core.handler = Some(handler::content_handler);
+        }
+    }
+    let Some(endpoint) = &conf.settings.pass else { return Ok(()) };
+    let place = &conf.written_at;
+    if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
+        return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
+    }
+    let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
+    let plan = Plan::new(&conf.settings, endpoint).map_err(in_place)?;
+    let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
+    // SAFETY: the core module's configuration is merged.
+    unsafe { warn_of_bare_error_page(cf, core, &plan) };
+    main.sites.push(Site {
+        server,
+        // SAFETY: the name of a location lives as long as the configuration.
+        location: String::from_utf8_lossy(unsafe { bytes_of(core.name) }).into_owned(),
+        fallback: plan.fallback.clone(),
+        written_at: place.clone(),
+    });
+    conf.plan = Some(ActivePlan { plan, endpoint });
+    Ok(())
+}
+
+impl MainConf {
+    /// The index of an endpoint; all its uses must agree on its settings.
+    fn endpoint(&mut self, wanted: &Connections) -> Result<usize, String> {
+        let same = |known: &EndpointConf| known.connections.endpoint.is_same_as(&wanted.endpoint);
+        if let Some(at) = self.endpoints.iter().position(same) {
+            let known = self.endpoints.get(at);
+            return match known.and_then(|known| config::conflict(&known.connections, wanted)) {
+                Some(sentence) => Err(sentence),
+                None => Ok(at),
+            };
+        }
+        let name = wanted.endpoint.to_string();
+        let addresses =
+            wanted.endpoint.resolve().map_err(|error| format!("cannot resolve {name}: {error}"))?;
+        self.endpoints.push(EndpointConf { connections: wanted.clone(), addresses, name });
+        Ok(self.endpoints.len() - 1)
+    }
+
+    /// The configuration of the http block that a request, cycle or configuration belongs to.
+    pub fn of(source: &impl HttpModuleConfExt) -> Option<&'static Self> {
+        Module::main_conf(source)
+    }
+}
+
+impl LocationConf {
+    /// The configuration of the location that a request is in.
+    pub fn of(source: &impl HttpModuleConfExt) -> Option<&'static Self> {
+        Module::location_conf(source)
+    }
+}
+
+/// Warns of `error_page 404 @name` without `=`: it would send every miss with the status 404.
+unsafe fn warn_of_bare_error_page(
+    cf: *mut ngx_conf_t,
+    core: &ngx_http_core_loc_conf_t,
+    plan: &Plan,
+) {
+    let Some(pages) = NonNull::new(core.error_pages) else { return };
+    // SAFETY: nginx's array of this type; its strings live as long as the configuration.
+    let bare = unsafe {
+        pages.as_ref().as_slice::<ngx_http_err_page_t>().iter().any(|page| {
+            page.status == 404
+                && page.overwrite == -1
+                && bytes_of(page.value.value).first() == Some(&b'@')
+        })
+    };
+    if bare && plan.fallback.is_none() {
+        ngx::ngx_conf_log_error!(
+            NGX_LOG_WARN,
+            cf,
+            "{NAME}: \"error_page 404 @name\" without \"=\" sends every miss with the status 404: \
+             write \"error_page 404 = @name\", or better redis_cache_fallback @name"
+        );
+    }
+}
+
+/// Refuses fallbacks that name no location of their server, or lead back to where they began;
+/// nginx itself would find out at the first request, and answer 500.
+///
+/// # Safety
+/// `cf` is nginx's context, with all configurations merged and locations initialised.
+pub(super) unsafe fn check_fallbacks(cf: *mut ngx_conf_t) -> Result<(), ()> {
+    // SAFETY: the caller guarantees it.
+    let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return Err(()) };
+    // SAFETY: as above.
+    main.gunzip_index = unsafe { find_gunzip(cf) };
+    for site in &main.sites {
+        let Some(fallback) = &site.fallback else { continue };
+        // SAFETY: the server's configuration lives as long as `cf`.
+        let sentence = if !unsafe { has_named_location(site.server, fallback) } {
+            format!("names {fallback}, and its server has no such location")
+        } else if fallback_cycle(fallback, |name| main.fallback_of(site.server, name))
+            || *fallback == site.location
+        {
+            format!("names {fallback}, which leads back to itself")
+        } else {
+            continue;
+        };
+        ngx::ngx_conf_log_error!(
+            NGX_LOG_EMERG,
+            cf,
+            "\"redis_cache_fallback\" of the redis_cache_pass in {} {sentence}",
+            site.written_at
+        );
+        return Err(());
+    }
+    Ok(())
+}
+
+impl MainConf {
+    fn fallback_of(&self, server: *mut ngx_http_core_srv_conf_t, location: &str) -> Option<&str> {
+        let here = |site: &&Site| site.server == server && site.location == location;
+        self.sites.iter().find(here).and_then(|site| site.fallback.as_deref())
+    }
+}
+
+unsafe fn has_named_location(server: *mut ngx_http_core_srv_conf_t, name: &str) -> bool {
+    // SAFETY: the list of named locations is null, or ends with a null pointer.
+    unsafe {
+        let mut place = (*server).named_locations;
+        while !place.is_null() && !(*place).is_null() {
+            if bytes_of((**place).name) == name.as_bytes() {
+                return true;
+            }
+            place = place.add(1);
+        }
+    }
+    false
+}
+
+/// The place of nginx's gunzip filter among the location configurations.
+unsafe fn find_gunzip(cf: *mut ngx_conf_t) -> Option<usize> {
+    // SAFETY: the list of modules of a cycle ends with a null pointer, and names are C strings.
+    unsafe {
+        let mut place = (*(*cf).cycle).modules;
+        while !place.is_null() && !(*place).is_null() {
+            let module = &**place;
+            if !module.name.is_null()
+                && std::ffi::CStr::from_ptr(module.name) == c"ngx_http_gunzip_filter_module"
+            {
+                return Some(module.ctx_index);
+            }
+            place = place.add(1);
+        }
+    }
+    None
+}

@@ -1,0 +1,149 @@
+//! The life of one lookup, kept beside its request.
+//!
+//! A named location clears nginx's own module contexts, so the lookup lives in a cleanup record
+//! of the request's pool and is found there by its request.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
+
+use super::conf::ActivePlan;
+use super::request::Request;
+use super::worker::{self, Held};
+use crate::key::Key;
+use crate::parking::Ticket;
+use crate::reason::Reason;
+
+/// What a lookup is doing.
+pub(super) enum Life {
+    /// Nothing is decided yet.
+    Begun,
+    /// The request is parked until the answer to this step comes.
+    Waiting(Ticket, Step),
+    /// The reason is known, and with it the status.
+    Decided(Reason),
+}
+
+/// What was asked.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// The value under the request's key.
+    First,
+    /// The variant of a page that varies on these request fields.
+    Variant(Vec<String>),
+}
+
+/// One lookup of one request.
+pub(super) struct Lookup {
+    request: Request,
+    /// The plan of the location that looks up.
+    pub plan: &'static ActivePlan,
+    pub life: Life,
+    pub key: Option<Key>,
+    pub began: Instant,
+    /// How long Redis was waited for; `None` where it was not asked.
+    pub took: Option<Duration>,
+    /// Seconds since the page was new.
+    pub age: Option<u64>,
+    /// Seconds for which the page stays fresh.
+    pub ttl: Option<u64>,
+    /// The memory of the value that is being sent.
+    pub value: Option<Held<Bytes>>,
+    /// Cache-Status was added.
+    pub status_sent: bool,
+    cancels_with_request: bool,
+}
+
+impl Lookup {
+    /// Begins a lookup; `None` is out of memory.
+    pub fn begin<'a>(request: Request, plan: &'static ActivePlan) -> Option<&'a mut Self> {
+        let lookup = Self {
+            request,
+            plan,
+            life: Life::Begun,
+            key: None,
+            began: Instant::now(),
+            took: None,
+            age: None,
+            ttl: None,
+            value: None,
+            status_sent: false,
+            cancels_with_request: false,
+        };
+        // SAFETY: the pool gives suitably aligned room for a `Lookup`, which is written before
+        // the handler that drops it is set; the record lives as long as the request's pool.
+        unsafe {
+            let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<Self>()).as_mut()?;
+            let place = cleanup.data.cast::<Self>();
+            place.write(lookup);
+            cleanup.handler = Some(drop_lookup);
+            Some(&mut *place)
+        }
+    }
+
+    /// The latest lookup of a request, through internal redirects.
+    pub fn of<'a>(request: Request) -> Option<&'a mut Self> {
+        // SAFETY: the records of a pool form a list that ends with null; those with our handler
+        // hold a `Lookup`.
+        unsafe {
+            let mut record = (*request.pool()).cleanup;
+            while let Some(found) = record.as_mut() {
+                if found.handler.is_some_and(|h| std::ptr::fn_addr_eq(h, DROP_LOOKUP)) {
+                    let lookup = &mut *found.data.cast::<Self>();
+                    if lookup.request == request {
+                        return Some(lookup);
+                    }
+                }
+                record = found.next;
+            }
+        }
+        None
+    }
+
+    pub fn request(&self) -> Request {
+        self.request
+    }
+
+    pub fn reason(&self) -> Option<Reason> {
+        match self.life {
+            Life::Decided(reason) => Some(reason),
+            Life::Begun | Life::Waiting(..) => None,
+        }
+    }
+
+    /// Sees to it that the ticket dies with the request: at once when nginx terminates it, not
+    /// only when its pool is freed. `None` is out of memory.
+    pub fn cancel_with_request(&mut self) -> Option<()> {
+        if !self.cancels_with_request {
+            // SAFETY: the record lives as long as the main request; `self` lives as long, in
+            // the pool that all requests of the connection share.
+            let cleanup = unsafe { ngx_http_cleanup_add(self.request.as_ptr(), 0).as_mut()? };
+            cleanup.handler = Some(cancel_lookup);
+            cleanup.data = std::ptr::from_mut(self).cast();
+            self.cancels_with_request = true;
+        }
+        Some(())
+    }
+}
+
+type CleanupHandler = unsafe extern "C" fn(*mut c_void);
+
+const DROP_LOOKUP: CleanupHandler = drop_lookup;
+
+unsafe extern "C" fn drop_lookup(data: *mut c_void) {
+    // SAFETY: nginx passes the room that `begin` wrote a `Lookup` to, once.
+    unsafe { data.cast::<Lookup>().drop_in_place() }
+}
+
+unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
+    // SAFETY: nginx passes what `cancel_with_request` set, while the pool is alive.
+    let lookup = unsafe { NonNull::new(data.cast::<Lookup>()).map(|mut found| found.as_mut()) };
+    if let Some(lookup) = lookup {
+        if let Life::Waiting(ticket, _) = lookup.life {
+            worker::cancel(lookup, ticket);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The nginx half: the module record, and every piece that touches nginx's types.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`commands`] | nginx's commands, made from the one table of directives |
+//! | [`conf`] | configuration of http and location levels, checks at `nginx -t` |
+//! | [`request`] | a view of a request: headers, key text, facts |
+//! | [`list`] | nginx's header lists: reading, adding, removing |
+//! | [`context`] | the life of one lookup, kept beside its request |
+//! | [`handler`] | the content handler: begin, park, resume, decide |
+//! | [`serve`] | a hit becomes a response |
+//! | [`fallback`] | everything else goes to the application |
+//! | [`worker`] | what one worker process holds: engines, parked requests, events |
+//! | [`filter`] | the header filter: Cache-Status |
+//! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
+//! | [`variables`] | `$redis_cache_*` |
+//! | [`layout`] | Rust's idea of nginx's structures, checked against the C compiler's |
+#![allow(unsafe_code)]
+
+mod commands;
+mod conf;
+mod context;
+mod fallback;
+mod filter;
+mod handler;
+mod layout;
+mod list;
+mod post_read;
+mod request;
+mod serve;
+mod variables;
+mod worker;
+
+use std::ffi::{c_char, c_void};
+use std::ptr::{self, addr_of, addr_of_mut};
+
+use ngx::ffi::{
+    NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_str_t, ngx_uint_t,
+};
+use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
+
+/// nginx's return codes, in the type that its functions use.
+mod rc {
+    use ngx::ffi::ngx_int_t;
+
+    pub const OK: ngx_int_t = ngx::ffi::NGX_OK as ngx_int_t;
+    pub const ERROR: ngx_int_t = ngx::ffi::NGX_ERROR as ngx_int_t;
+    pub const DONE: ngx_int_t = ngx::ffi::NGX_DONE as ngx_int_t;
+    pub const DECLINED: ngx_int_t = ngx::ffi::NGX_DECLINED as ngx_int_t;
+    pub const INTERNAL_SERVER_ERROR: ngx_int_t =
+        ngx::ffi::NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+}
+
+/// The name in the error log.
+const NAME: &str = "redis_cache";
+
+/// The marker type for ngx's configuration traits.
+struct Module;
+
+impl HttpModule for Module {
+    fn module() -> &'static ngx_module_t {
+        // SAFETY: nginx writes the record while it loads the module, before any callback runs.
+        unsafe { &*addr_of!(ngx_http_redis_cache_module) }
+    }
+}
+
+// SAFETY: `create_main_conf` of the context below allocates exactly this type.
+unsafe impl HttpModuleMainConf for Module {
+    type MainConf = conf::MainConf;
+}
+
+// SAFETY: `create_loc_conf` of the context below allocates exactly this type.
+unsafe impl HttpModuleLocationConf for Module {
+    type LocationConf = conf::LocationConf;
+}
+
+static CONTEXT: ngx_http_module_t = ngx_http_module_t {
+    preconfiguration: Some(preconfiguration),
+    postconfiguration: Some(postconfiguration),
+    create_main_conf: Some(create_main_conf),
+    init_main_conf: None,
+    create_srv_conf: None,
+    merge_srv_conf: None,
+    create_loc_conf: Some(create_loc_conf),
+    merge_loc_conf: Some(merge_loc_conf),
+};
+
+#[allow(non_upper_case_globals, reason = "the name that nginx prints")]
+static mut ngx_http_redis_cache_module: ngx_module_t = ngx_module_t {
+    ctx: addr_of!(CONTEXT) as *mut c_void,
+    commands: commands::table(),
+    type_: NGX_HTTP_MODULE as ngx_uint_t,
+    init_process: Some(worker::init_process),
+    exit_process: Some(worker::exit_process),
+    ..ngx_module_t::default()
+};
+
+/// The tables that nginx looks for in a dynamic module.
+mod exports {
+    #![allow(non_upper_case_globals)]
+
+    use super::{addr_of_mut, c_char, ngx_http_redis_cache_module, ngx_module_t, ptr};
+
+    #[unsafe(no_mangle)]
+    static mut ngx_modules: [*mut ngx_module_t; 2] =
+        [addr_of_mut!(ngx_http_redis_cache_module), ptr::null_mut()];
+
+    #[unsafe(no_mangle)]
+    static mut ngx_module_names: [*const c_char; 2] =
+        [c"ngx_http_redis_cache_module".as_ptr(), ptr::null()];
+
+    /// Our filters lie right under the copy filter, where a body comes in memory and before
+    /// any filter of nginx has encoded it.
+    #[unsafe(no_mangle)]
+    static mut ngx_module_order: [*const c_char; 3] = [
+        c"ngx_http_redis_cache_module".as_ptr(),
+        c"ngx_http_copy_filter_module".as_ptr(),
+        ptr::null(),
+    ];
+}
+
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    if let Err(sentence) = layout::verify() {
+        ngx::ngx_conf_log_error!(ngx::ffi::NGX_LOG_EMERG, cf, "{NAME}: {sentence}");
+        return rc::ERROR;
+    }
+    // SAFETY: nginx passes its configuration context.
+    unsafe { variables::register(cf) }
+}
+
+unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    // SAFETY: nginx passes its configuration context; all configurations are merged.
+    unsafe {
+        if conf::check_fallbacks(cf).is_err() || post_read::register(cf).is_err() {
+            return rc::ERROR;
+        }
+        filter::register();
+    }
+    rc::OK
+}
+
+unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx passes its configuration context.
+    unsafe { <Module as HttpModule>::create_main_conf(cf) }
+}
+
+unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: nginx passes its configuration context.
+    unsafe { <Module as HttpModule>::create_loc_conf(cf) }
+}
+
+unsafe extern "C" fn merge_loc_conf(
+    cf: *mut ngx_conf_t,
+    around: *mut c_void,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes two configurations that `create_loc_conf` made.
+    unsafe { conf::merge(cf, around.cast(), conf.cast()) }
+}
+
+/// The bytes of an nginx string.
+///
+/// # Safety
+/// The string is empty, or its bytes live and do not change for `'a`.
+unsafe fn bytes_of<'a>(string: ngx_str_t) -> &'a [u8] {
+    if string.len == 0 || string.data.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller guarantees it.
+    unsafe { std::slice::from_raw_parts(string.data, string.len) }
+}
+
+/// An nginx string over bytes that Rust owns. nginx does not write through it.
+fn str_over(bytes: &[u8]) -> ngx_str_t {
+    ngx_str_t { len: bytes.len(), data: bytes.as_ptr().cast_mut() }
+}

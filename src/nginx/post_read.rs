@@ -1,0 +1,109 @@
+//! Who may see `X-Redis-Cache-Key`: never a copy that a client sent, and of ours only the
+//! location that it was meant for. An application that got it for another page (a subrequest, an
+//! error page, X-Accel-Redirect) would store that page under the wrong key.
+
+use ngx::ffi::{
+    ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
+    ngx_http_phases_NGX_HTTP_POST_READ_PHASE as POST_READ,
+    ngx_http_phases_NGX_HTTP_REWRITE_PHASE as REWRITE, ngx_http_request_t, ngx_int_t,
+    ngx_list_init, ngx_list_t, ngx_table_elt_t,
+};
+use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
+
+use super::context::Lookup;
+use super::fallback::{is_key_header, strip};
+use super::request::Request;
+use super::{bytes_of, list, rc};
+
+/// Adds the handlers of both phases.
+///
+/// # Safety
+/// `cf` is nginx's context in postconfiguration.
+pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> Result<(), ()> {
+    // SAFETY: the caller guarantees it.
+    let core = NgxHttpCoreModule::main_conf_mut(unsafe { &*cf }).ok_or(())?;
+    add(core, POST_READ as usize, Some(on_client_request))?;
+    add(core, REWRITE as usize, Some(on_location))
+}
+
+fn add(
+    core: &mut ngx_http_core_main_conf_t,
+    phase: usize,
+    handler: ngx_http_handler_pt,
+) -> Result<(), ()> {
+    let phase = core.phases.get_mut(phase).ok_or(())?;
+    // SAFETY: the array is initialised before postconfiguration; the push gives room for one
+    // handler, or null.
+    unsafe {
+        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
+        if place.is_null() {
+            return Err(());
+        }
+        place.write(handler);
+    }
+    Ok(())
+}
+
+/// Removes the client's own header from every request.
+unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live main request.
+    let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
+    match strip(request) {
+        Some(()) => rc::DECLINED,
+        None => rc::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Removes our header wherever an internal request has not come from the lookup that set it.
+unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx passes a live request.
+    let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
+    if request.raw().internal() == 0 || is_meant_for_this_location(request) {
+        return rc::DECLINED;
+    }
+    let stripped = if request.is_main() { strip(request) } else { strip_subrequest(request) };
+    match stripped {
+        Some(()) => rc::DECLINED,
+        None => rc::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn is_meant_for_this_location(request: Request) -> bool {
+    if !request.is_main() {
+        return false;
+    }
+    let fallback = Lookup::of(request).and_then(|lookup| lookup.plan.plan.fallback.as_deref());
+    let location = NgxHttpCoreModule::location_conf(request.raw());
+    // SAFETY: the name of a location lives as long as the configuration.
+    let name = location.map(|location| unsafe { bytes_of(location.name) });
+    fallback.map(str::as_bytes) == name
+}
+
+/// A subrequest's list is a copy that shares its parts with the main request's, so it gets a
+/// list of its own before it loses a field.
+fn strip_subrequest(request: Request) -> Option<()> {
+    // SAFETY: the old list lives in the pool that the subrequest shares, and so do the elements
+    // that `headers_in` points at; the new one is initialised before it is used.
+    unsafe {
+        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
+        if !list::fields(headers).any(|field| is_key_header(bytes_of(field.key))) {
+            return Some(());
+        }
+        let kept: Vec<&ngx_table_elt_t> =
+            list::fields(headers).filter(|field| !is_key_header(bytes_of(field.key))).collect();
+        let mut own: ngx_list_t = std::mem::zeroed();
+        let room = kept.len().max(4);
+        if ngx_list_init(&raw mut own, request.pool(), room, size_of::<ngx_table_elt_t>()) != rc::OK
+        {
+            return None;
+        }
+        let elements = own.part.elts.cast::<ngx_table_elt_t>();
+        for (at, field) in kept.iter().enumerate() {
+            elements.add(at).write(**field);
+        }
+        own.part.nelts = kept.len();
+        headers.write(own);
+        (*headers).last = &raw mut (*headers).part;
+    }
+    Some(())
+}

@@ -1,0 +1,256 @@
+//! A view of a request: what the pure half asks of it.
+
+use std::ptr::NonNull;
+
+use ngx::ffi::{
+    NGX_ESCAPE_URI, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_connection_t, ngx_escape_uri,
+    ngx_http_complex_value, ngx_http_core_srv_conf_t, ngx_http_log_ctx_t, ngx_http_request_t,
+    ngx_log_t, ngx_pool_t, ngx_str_t,
+};
+use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
+
+use super::conf::MainConf;
+use super::{bytes_of, list, rc};
+use crate::config::{KeySource, Plan, Template};
+use crate::key::{Authority, Key, RequestUri};
+use crate::policy::{self, RequestFacts};
+use crate::reason::Reason;
+
+/// HTTP/3 in `r->http_version`; older nginx has no name for it.
+const VERSION_30: usize = 3000;
+
+/// A request that nginx holds alive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request(NonNull<ngx_http_request_t>);
+
+impl Request {
+    /// A view for the time of one callback of nginx.
+    ///
+    /// # Safety
+    /// The request is alive, and no view of it is used after it is finalized.
+    pub unsafe fn new(request: *mut ngx_http_request_t) -> Option<Self> {
+        NonNull::new(request).map(Self)
+    }
+
+    pub fn as_ptr(self) -> *mut ngx_http_request_t {
+        self.0.as_ptr()
+    }
+
+    /// nginx's structure, to be read.
+    pub fn raw<'a>(self) -> &'a ngx_http_request_t {
+        // SAFETY: the request is alive (see `new`), and one thread alone uses it.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub fn connection(self) -> *mut ngx_connection_t {
+        self.raw().connection
+    }
+
+    pub fn pool(self) -> *mut ngx_pool_t {
+        self.raw().pool
+    }
+
+    pub fn log(self) -> *mut ngx_log_t {
+        // SAFETY: a live request has a connection.
+        unsafe { (*self.connection()).log }
+    }
+
+    /// Makes log lines speak of this request, as nginx's upstream does after an event.
+    pub fn set_as_log_context(self) {
+        // SAFETY: the log of an http connection carries this context.
+        unsafe {
+            let context = (*self.log()).data.cast::<ngx_http_log_ctx_t>();
+            if !context.is_null() {
+                (*context).current_request = self.as_ptr();
+            }
+        }
+    }
+
+    pub fn is_main(self) -> bool {
+        self.raw().main == self.as_ptr()
+    }
+
+    pub fn is_get(self) -> bool {
+        self.raw().method == NGX_HTTP_GET as usize
+    }
+
+    pub fn main_conf(self) -> Option<&'static MainConf> {
+        MainConf::of(self.raw())
+    }
+
+    fn server(self) -> Option<&'static ngx_http_core_srv_conf_t> {
+        NgxHttpCoreModule::server_conf(self.raw())
+    }
+
+    /// The values of all request header lines called `name`.
+    pub fn header_values<'a>(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        // SAFETY: the list lives as long as the request and is not changed while it is read.
+        unsafe { list::values(&raw const (*self.as_ptr()).headers_in.headers, name) }
+    }
+
+    /// All lines of a request header joined with `, `; `None` where there is none.
+    pub fn header(self, name: &str) -> Option<Vec<u8>> {
+        let mut values = self.header_values(name);
+        let mut joined = values.next()?.to_vec();
+        for value in values {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(value);
+        }
+        Some(joined)
+    }
+
+    /// The value of a compiled string.
+    pub fn evaluate<'a>(self, template: Template) -> Option<&'a [u8]> {
+        let compiled = self.main_conf()?.templates.get(template.0)?;
+        let mut value = ngx_str_t::default();
+        // SAFETY: the compiled value is only read; the result lives in the request's pool.
+        unsafe {
+            let compiled = std::ptr::from_ref(compiled).cast_mut();
+            if ngx_http_complex_value(self.as_ptr(), compiled, &raw mut value) != rc::OK {
+                return None;
+            }
+            Some(bytes_of(value))
+        }
+    }
+
+    /// What the policy needs to know.
+    pub fn facts(self, plan: &Plan) -> RequestFacts {
+        let raw = self.raw();
+        RequestFacts {
+            safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
+            authorization: !raw.headers_in.authorization.is_null(),
+            headers_only_subrequest: !self.is_main() && raw.header_only() != 0,
+            host_is_the_servers: self.authority().is_ok(),
+            bypass: plan
+                .bypass
+                .iter()
+                .any(|template| self.evaluate(*template).is_none_or(policy::condition_holds)),
+        }
+    }
+
+    /// The key under which this request is looked up.
+    pub fn key(self, plan: &Plan) -> Result<Key, Reason> {
+        let text = match plan.key_source {
+            KeySource::CacheUri => self.cache_uri()?,
+            KeySource::HostAndRequestUri => {
+                let mut text = match self.host_header() {
+                    Some(host) => host.to_vec(),
+                    None => self.authority()?.host.to_vec(),
+                };
+                text.extend_from_slice(&self.target().ok_or(Reason::Internal)?);
+                text
+            }
+            KeySource::Template(template) => {
+                self.evaluate(template).ok_or(Reason::Internal)?.to_vec()
+            }
+        };
+        plan.key_shape.key(text)
+    }
+
+    /// `$redis_cache_uri`.
+    pub fn cache_uri(self) -> Result<Vec<u8>, Reason> {
+        let authority = self.authority()?;
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        let target = self.target().ok_or(Reason::Internal)?;
+        let uri =
+            RequestUri { scheme, host: authority.host, port: authority.port, target: &target };
+        Ok(uri.text())
+    }
+
+    fn is_tls(self) -> bool {
+        // SAFETY: a live request has a connection.
+        #[cfg(ngx_feature = "http_ssl")]
+        return unsafe { !(*self.connection()).ssl.is_null() };
+        #[cfg(not(ngx_feature = "http_ssl"))]
+        return false;
+    }
+
+    fn host_header<'a>(self) -> Option<&'a [u8]> {
+        // SAFETY: the header is null or an element of the request's list.
+        unsafe { self.raw().headers_in.host.as_ref().map(|host| bytes_of(host.value)) }
+    }
+
+    /// The host that selected the server and the port that the client named. A Host header that
+    /// names another host (an absolute-form request) is refused with [`Reason::Host`].
+    fn authority<'a>(self) -> Result<Authority<'a>, Reason> {
+        // SAFETY: strings of a request live as long as it, those of a server longer.
+        let (selected, server_name) = unsafe {
+            let name = self.server().map(|server| bytes_of(server.server_name));
+            (bytes_of(self.raw().headers_in.server), name.unwrap_or_default())
+        };
+        let host = if selected.is_empty() { server_name } else { selected };
+        if host.is_empty() {
+            return Err(Reason::Host);
+        }
+        let named = match self.host_header() {
+            Some(header) => Some(Authority::parse(header)?),
+            None => self.request_line_authority()?,
+        };
+        match named {
+            Some(named) if named.host.eq_ignore_ascii_case(host) => {
+                Ok(Authority { host, port: named.port })
+            }
+            Some(_) => Err(Reason::Host),
+            None => Ok(Authority { host, port: None }),
+        }
+    }
+
+    /// The authority of the request line: `:authority` of HTTP/3. An absolute-form target
+    /// without a Host header comes from no current client and is refused.
+    fn request_line_authority<'a>(self) -> Result<Option<Authority<'a>>, Reason> {
+        let raw = self.raw();
+        if raw.host_start.is_null() {
+            return Ok(None);
+        }
+        if raw.http_version != VERSION_30 || raw.host_end.is_null() {
+            return Err(Reason::Host);
+        }
+        // SAFETY: both point into one buffer of the request, the end not before the start.
+        let text = unsafe {
+            let length = usize::try_from(raw.host_end.offset_from(raw.host_start)).unwrap_or(0);
+            std::slice::from_raw_parts(raw.host_start, length)
+        };
+        Authority::parse(text).map(Some)
+    }
+
+    /// The request target as it was sent; of a subrequest its own uri, escaped, and args.
+    /// `None` is out of memory.
+    fn target<'a>(self) -> Option<std::borrow::Cow<'a, [u8]>> {
+        let raw = self.raw();
+        // SAFETY: strings of a request live as long as it; the escaped uri is written into a
+        // vector of the size that nginx computes.
+        unsafe {
+            if self.is_main() {
+                return Some(bytes_of(raw.unparsed_uri).into());
+            }
+            let mut uri = bytes_of(raw.uri).to_vec();
+            let kind = NGX_ESCAPE_URI as usize;
+            let source = uri.as_mut_ptr();
+            let more = 2 * ngx_escape_uri(std::ptr::null_mut(), source, uri.len(), kind);
+            let mut target = Vec::<u8>::new();
+            target.try_reserve_exact(uri.len() + more + 1 + raw.args.len).ok()?;
+            if more == 0 {
+                target.extend_from_slice(&uri);
+            } else {
+                ngx_escape_uri(target.as_mut_ptr(), source, uri.len(), kind);
+                target.set_len(uri.len() + more);
+            }
+            if raw.args.len > 0 {
+                target.push(b'?');
+                target.extend_from_slice(bytes_of(raw.args));
+            }
+            Some(target.into())
+        }
+    }
+
+    /// Whether nginx's `gunzip` is on in the location of this request.
+    pub fn gunzip_is_on(self) -> bool {
+        let Some(at) = self.main_conf().and_then(|main| main.gunzip_index) else { return false };
+        // SAFETY: the index is that of the gunzip filter, whose location configuration begins
+        // with its flag in every version of nginx that this module supports.
+        unsafe {
+            let conf = (*self.raw().loc_conf.add(at)).cast::<ngx::ffi::ngx_flag_t>();
+            !conf.is_null() && *conf == 1
+        }
+    }
+}

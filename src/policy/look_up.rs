@@ -1,0 +1,75 @@
+//! May this request be looked up? Decided from facts alone.
+
+use crate::reason::Reason;
+
+/// What the decision needs to know of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts {
+    /// The method is GET or HEAD.
+    pub safe_method: bool,
+    /// The request carries an Authorization header, even an empty one.
+    pub authorization: bool,
+    /// A subrequest whose body nobody reads (auth_request, mirror): a hit would grant access.
+    pub headers_only_subrequest: bool,
+    /// The Host header is the host that selected the server.
+    pub host_is_the_servers: bool,
+    /// A value of `redis_cache_bypass` is neither empty nor `0`.
+    pub bypass: bool,
+}
+
+/// Whether Redis may be asked; a refusal names the bypass.
+pub fn look_up(request: &RequestFacts) -> Result<(), Reason> {
+    if !request.safe_method {
+        Err(Reason::Method)
+    } else if request.headers_only_subrequest {
+        Err(Reason::Subrequest)
+    } else if request.authorization {
+        Err(Reason::Authorization)
+    } else if !request.host_is_the_servers {
+        Err(Reason::Host)
+    } else if request.bypass {
+        Err(Reason::BypassCondition)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a value makes `redis_cache_bypass` hold, as proxy_cache_bypass reads it: neither
+/// empty nor `0`.
+pub fn condition_holds(value: &[u8]) -> bool {
+    !matches!(value, b"" | b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: RequestFacts = RequestFacts {
+        safe_method: true,
+        authorization: false,
+        headers_only_subrequest: false,
+        host_is_the_servers: true,
+        bypass: false,
+    };
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        assert_eq!(look_up(&PLAIN), Ok(()));
+        let refusals = [
+            (RequestFacts { safe_method: false, ..PLAIN }, Reason::Method),
+            (RequestFacts { authorization: true, ..PLAIN }, Reason::Authorization),
+            (RequestFacts { headers_only_subrequest: true, ..PLAIN }, Reason::Subrequest),
+            (RequestFacts { host_is_the_servers: false, ..PLAIN }, Reason::Host),
+            (RequestFacts { bypass: true, ..PLAIN }, Reason::BypassCondition),
+        ];
+        for (facts, reason) in refusals {
+            assert_eq!(look_up(&facts), Err(reason));
+        }
+    }
+
+    #[test]
+    fn conditions_are_read_as_nginx_reads_them() {
+        assert!(!condition_holds(b"") && !condition_holds(b"0"));
+        assert!(condition_holds(b"1") && condition_holds(b"00") && condition_holds(b"off"));
+    }
+}

@@ -1,0 +1,195 @@
+//! Queries that block the worker, `redis_cache_io blocking`: a small pool of connections to one
+//! endpoint, with the `redis` crate reading the replies.
+//!
+//! A query never takes longer than its budget, connecting included. A connection that failed,
+//! or on which anything but the awaited reply arrived, is closed and never used again.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use redis::{Parser, Value};
+
+use super::Reply;
+use super::breaker::{Admission, Breaker, BreakerSettings};
+use super::budget::{Stream, reason_of};
+use super::command::encode;
+use super::endpoint::{Endpoint, ServerAddr};
+use super::error_reply;
+use super::handshake::{Answer, Handshake, Next};
+use super::oversize::Oversize;
+use crate::reason::Reason;
+
+/// The largest reply of a handshake, in bytes.
+const MAX_HANDSHAKE_REPLY: usize = 16 * 1024;
+
+/// Settings of a pool.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Whom to speak to.
+    pub endpoint: Endpoint,
+    /// Its addresses, resolved.
+    pub addresses: Vec<ServerAddr>,
+    /// The most connections that are kept.
+    pub connections: usize,
+    /// The budget of connecting, handshake included.
+    pub connect_timeout: Duration,
+    /// When Redis is left alone.
+    pub breaker: Option<BreakerSettings>,
+}
+
+/// The connections of one worker to one endpoint.
+pub struct Pool {
+    settings: PoolSettings,
+    idle: Vec<Stream>,
+    breaker: Breaker,
+    oversize: Oversize,
+    command: Vec<u8>,
+}
+
+/// A query that failed.
+struct Failure {
+    reason: Reason,
+    /// The connection had been idle and was dead before a byte of the reply came.
+    was_dead: bool,
+}
+
+/// A reply taken off a connection.
+struct Taken {
+    value: Value,
+    /// Nothing else lies on the connection.
+    in_step: bool,
+}
+
+impl Pool {
+    /// An empty pool; connections are made when they are needed.
+    pub fn new(settings: PoolSettings) -> Self {
+        let breaker = Breaker::new(settings.breaker);
+        Self {
+            settings,
+            idle: Vec::new(),
+            breaker,
+            oversize: Oversize::default(),
+            command: Vec::new(),
+        }
+    }
+
+    /// Asks for the value under `key`, for at most `timeout` and `max_size` bytes.
+    pub fn get(&mut self, key: &[u8], timeout: Duration, max_size: usize) -> Reply {
+        let now = Instant::now();
+        if self.oversize.knows(key, max_size, now) {
+            return Reply::Fault(Reason::TooLarge);
+        }
+        if self.breaker.admit(now) == Admission::Refuse {
+            return Reply::Fault(Reason::Breaker);
+        }
+        match self.query(key, now + timeout, max_size) {
+            Ok(reply) => {
+                self.breaker.success();
+                reply
+            }
+            Err(reason) => {
+                if reason == Reason::TooLarge {
+                    self.oversize.remember(key, max_size, now);
+                }
+                if reason.is_connection_fault() {
+                    self.breaker.fault(Instant::now());
+                }
+                Reply::Fault(reason)
+            }
+        }
+    }
+
+    /// One query, repeated once on a fresh connection where an idle one turns out dead.
+    fn query(&mut self, key: &[u8], deadline: Instant, max_size: usize) -> Result<Reply, Reason> {
+        self.command.clear();
+        encode(&mut self.command, &[b"GET", key]);
+        while let Some(stream) = self.idle.pop() {
+            if !stream.is_quiet() {
+                continue;
+            }
+            match self.query_on(stream, deadline, max_size) {
+                Err(failure) if failure.was_dead => self.idle.clear(),
+                result => return result.map_err(|failure| failure.reason),
+            }
+        }
+        let stream = self.connect(deadline)?;
+        if !stream.is_quiet() {
+            return Err(Reason::Protocol);
+        }
+        self.query_on(stream, deadline, max_size).map_err(|failure| failure.reason)
+    }
+
+    fn connect(&self, deadline: Instant) -> Result<Stream, Reason> {
+        let deadline = deadline.min(Instant::now() + self.settings.connect_timeout);
+        let stream = Stream::connect(&self.settings.addresses, deadline)?;
+        let (mut handshake, mut out) = Handshake::start(&self.settings.endpoint);
+        let mut parser = Parser::new();
+        loop {
+            stream.write_all(&out, deadline).map_err(|error| reason_of(&error))?;
+            out = loop {
+                let mut reader = stream.reply(deadline, MAX_HANDSHAKE_REPLY);
+                let value = parser
+                    .parse_value(&mut reader)
+                    .map_err(|_| reader.failure().unwrap_or(Reason::Protocol))?;
+                let answer = match &value {
+                    Value::ServerError(error) => {
+                        Answer::Error(error.code(), error.details().unwrap_or_default())
+                    }
+                    _ => Answer::Fine,
+                };
+                match handshake.on_reply(answer) {
+                    Next::Read => {}
+                    Next::Write(bytes) => break bytes,
+                    Next::Ready => return Ok(stream),
+                    Next::Fail(reason) => return Err(reason),
+                }
+            };
+        }
+    }
+
+    /// Sends the command; the connection goes back to the pool if it is in step afterwards.
+    fn query_on(
+        &mut self,
+        stream: Stream,
+        deadline: Instant,
+        max_size: usize,
+    ) -> Result<Reply, Failure> {
+        if let Err(error) = stream.write_all(&self.command, deadline) {
+            let reason = reason_of(&error);
+            return Err(Failure { reason, was_dead: reason == Reason::Closed });
+        }
+        let taken = take_reply(&stream, deadline, max_size)?;
+        if taken.in_step && self.idle.len() < self.settings.connections {
+            self.idle.push(stream);
+        }
+        match taken.value {
+            Value::BulkString(bytes) if bytes.len() > max_size => {
+                Err(Failure { reason: Reason::TooLarge, was_dead: false })
+            }
+            Value::BulkString(bytes) => Ok(Reply::Value(Bytes::from(bytes))),
+            Value::Nil => Ok(Reply::Nil),
+            Value::ServerError(error) => {
+                Err(Failure { reason: error_reply::reason(error.code()), was_dead: false })
+            }
+            _ => Err(Failure { reason: Reason::Protocol, was_dead: false }),
+        }
+    }
+}
+
+fn take_reply(stream: &Stream, deadline: Instant, max_size: usize) -> Result<Taken, Failure> {
+    let mut reader = stream.reply(deadline, max_size);
+    match Parser::new().parse_value(&mut reader) {
+        Ok(value) => {
+            let in_step = match &value {
+                Value::BulkString(bytes) => reader.is_just_a_string_of(bytes.len()),
+                Value::Nil | Value::ServerError(_) => reader.is_just_a_line(),
+                _ => false,
+            };
+            Ok(Taken { value, in_step })
+        }
+        Err(_) => {
+            let reason = reader.failure().unwrap_or(Reason::Protocol);
+            Err(Failure { reason, was_dead: reason == Reason::Closed && reader.is_untouched() })
+        }
+    }
+}

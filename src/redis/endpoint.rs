@@ -1,0 +1,188 @@
+//! `redis://[user[:password]@]host[:port][/db]` and `unix:/path[?db=N]` to an endpoint.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use redis::{ConnectionAddr, IntoConnectionInfo};
+
+/// A password. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+/// Where a Redis server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Host (a name, or an IP address without brackets) and port.
+    Tcp(String, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// One database of one Redis server, and as whom we speak to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it listens.
+    pub address: Address,
+    /// The number of the database.
+    pub db: i64,
+    /// The ACL user.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+}
+
+/// Why a URL names no endpoint. The text never repeats the URL, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not a URL, or of an unknown scheme.
+    #[error("is not redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]")]
+    Form,
+    /// `rediss://`.
+    #[error("asks for TLS, which this version does not speak yet; use redis:// or unix:")]
+    Tls,
+    /// A variable in the URL.
+    #[error("may not contain variables")]
+    Variable,
+    /// A negative or missing number of a database.
+    #[error("names a database that is no number from 0 to 999999")]
+    Database,
+}
+
+impl Endpoint {
+    /// Reads a URL: `redis://`, `unix:/path`, `unix:///path` or `redis+unix:///path`.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        if url.contains('$') {
+            return Err(UrlError::Variable);
+        }
+        let scheme = url.split(':').next().unwrap_or_default();
+        match scheme {
+            "rediss" | "valkeys" => return Err(UrlError::Tls),
+            "redis" | "unix" | "redis+unix" => {}
+            _ => return Err(UrlError::Form),
+        }
+        let url = redis::parse_redis_url(url).ok_or(UrlError::Form)?;
+        if url.fragment().is_some() || (scheme == "redis" && url.query().is_some()) {
+            return Err(UrlError::Form);
+        }
+        if url.query_pairs().any(|(name, value)| name != "db" || value.parse::<i64>().is_err()) {
+            return Err(UrlError::Form);
+        }
+        let info = url.into_connection_info().map_err(|_| UrlError::Form)?;
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+                Address::Tcp(host.to_ascii_lowercase(), *port)
+            }
+            ConnectionAddr::Unix(path) if path.is_absolute() => Address::Unix(path.clone()),
+            _ => return Err(UrlError::Form),
+        };
+        let settings = info.redis_settings();
+        let db = settings.db();
+        if !(0..=999_999).contains(&db) {
+            return Err(UrlError::Database);
+        }
+        Ok(Self {
+            address,
+            db,
+            username: settings.username().map(ToOwned::to_owned),
+            password: settings.password().map(|password| Secret(password.to_owned())),
+        })
+    }
+
+    /// Whether the two speak to the same database as the same user.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.address, self.db, &self.username) == (&other.address, other.db, &other.username)
+    }
+
+    /// The socket addresses of the server; names are resolved as the system resolves them, which
+    /// may block.
+    pub fn resolve(&self) -> std::io::Result<Vec<ServerAddr>> {
+        use std::net::ToSocketAddrs;
+        match &self.address {
+            Address::Unix(path) => Ok(vec![ServerAddr::Unix(path.clone())]),
+            Address::Tcp(host, port) => {
+                Ok((host.as_str(), *port).to_socket_addrs()?.map(ServerAddr::Tcp).collect())
+            }
+        }
+    }
+}
+
+/// An address that needs no resolving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddr {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// `$redis_cache_server` and the name in the error log: without user and password.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}")?,
+            Address::Tcp(host, port) => write!(f, "{host}:{port}")?,
+            Address::Unix(path) => write!(f, "unix:{}", path.display())?,
+        }
+        write!(f, "/{}", self.db)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let endpoint = Endpoint::parse("redis://u%40x:p%3Aw@Example.com:7000/3").unwrap();
+        assert_eq!(endpoint.address, Address::Tcp("example.com".into(), 7000));
+        assert_eq!(endpoint.db, 3);
+        assert_eq!(endpoint.username.as_deref(), Some("u@x"));
+        assert_eq!(endpoint.password, Some(Secret("p:w".into())));
+        assert_eq!(endpoint.to_string(), "example.com:7000/3");
+        assert!(!format!("{endpoint:?}").contains("p:w"));
+
+        let endpoint = Endpoint::parse("redis://127.0.0.1").unwrap();
+        assert_eq!(endpoint.to_string(), "127.0.0.1:6379/0");
+        let endpoint = Endpoint::parse("redis://[::1]:1/2").unwrap();
+        assert_eq!(endpoint.to_string(), "[::1]:1/2");
+        assert!(endpoint.resolve().is_ok_and(|found| found.len() == 1));
+        for url in
+            ["unix:/run/r.sock?db=2", "unix:///run/r.sock?db=2", "redis+unix:///run/r.sock?db=2"]
+        {
+            assert_eq!(Endpoint::parse(url).unwrap().to_string(), "unix:/run/r.sock/2", "{url}");
+        }
+        let endpoint = Endpoint::parse("redis://:secret@h").unwrap();
+        assert_eq!((endpoint.username, endpoint.password), (None, Some(Secret("secret".into()))));
+    }
+
+    #[test]
+    fn what_is_no_endpoint() {
+        for (url, error) in [
+            ("", UrlError::Form),
+            ("127.0.0.1:6379", UrlError::Form),
+            ("http://h", UrlError::Form),
+            ("redis://", UrlError::Form),
+            ("redis:///1", UrlError::Form),
+            ("redis://h:99999", UrlError::Form),
+            ("redis://h/x", UrlError::Form),
+            ("redis://h?db=1", UrlError::Form),
+            ("redis://h/1#x", UrlError::Form),
+            ("unix:relative", UrlError::Form),
+            ("unix:/p?db=x", UrlError::Form),
+            ("unix:/p?user=u", UrlError::Form),
+            ("rediss://h", UrlError::Tls),
+            ("redis://$host", UrlError::Variable),
+            ("redis://h/-1", UrlError::Database),
+        ] {
+            assert_eq!(Endpoint::parse(url).err(), Some(error), "{url}");
+        }
+    }
+}

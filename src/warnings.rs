@@ -1,0 +1,52 @@
+//! One warning a reason and interval: a Redis that is down must not fill the error log.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::reason::Reason;
+
+/// How long a reason stays silent for an endpoint after it was logged.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What was logged lately, for each endpoint (its index) and reason.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    last: HashMap<(usize, Reason), (Instant, u64)>,
+}
+
+impl Warnings {
+    /// Whether to log now; if so, how many warnings were kept back since the last one.
+    pub fn admit(&mut self, endpoint: usize, reason: Reason, now: Instant) -> Option<u64> {
+        match self.last.get_mut(&(endpoint, reason)) {
+            Some((last, kept_back)) if now.saturating_duration_since(*last) < INTERVAL => {
+                *kept_back += 1;
+                None
+            }
+            Some(entry) => {
+                let kept_back = entry.1;
+                *entry = (now, 0);
+                Some(kept_back)
+            }
+            None => {
+                self.last.insert((endpoint, reason), (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_an_interval_and_reason() {
+        let mut warnings = Warnings::default();
+        let now = Instant::now();
+        assert_eq!(warnings.admit(0, Reason::Timeout, now), Some(0));
+        assert_eq!(warnings.admit(0, Reason::Timeout, now), None);
+        assert_eq!(warnings.admit(0, Reason::Refused, now), Some(0));
+        assert_eq!(warnings.admit(1, Reason::Timeout, now), Some(0));
+        assert_eq!(warnings.admit(0, Reason::Timeout, now + INTERVAL), Some(1));
+    }
+}

@@ -1,0 +1,96 @@
+"""Fixtures of the end-to-end tests: a real nginx and Redis, a scripted application, a fake Redis.
+
+Everything listens on loopback, lives in the test's temporary directory and is ended by its pid.
+A test fails on any [alert] or [emerg] line and on any worker that exited on a signal.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from support.fake_redis import FakeRedis  # noqa: E402
+from support.nginx import Nginx  # noqa: E402
+from support.origin import Origin  # noqa: E402
+from support.redis_server import RedisServer  # noqa: E402
+
+ENGINES = ["blocking"]
+
+
+@pytest.fixture(params=ENGINES)
+def io(request):
+    """The engine: every test that asks for it, or for `serve`, runs once for each."""
+    return request.param
+
+
+@pytest.fixture
+def redis(tmp_path):
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def origin():
+    application = Origin()
+    yield application
+    application.stop()
+
+
+@pytest.fixture
+def fake_redis():
+    server = FakeRedis()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_nginx(tmp_path):
+    """Starts an nginx: `start_nginx(http="...", servers="...")`; see support.nginx.Nginx."""
+    started = []
+
+    def start(**arguments):
+        nginx = Nginx(tmp_path / f"nginx{len(started)}", **arguments)
+        started.append(nginx)
+        nginx.start()
+        return nginx
+
+    yield start
+    for nginx in started:
+        nginx.stop()
+    for nginx in started:
+        nginx.check_error_log()
+
+
+@pytest.fixture
+def serve(start_nginx, redis, origin, io):
+    """Starts the usual nginx: `/` is answered from Redis, `@app` is the scripted application.
+
+    `location` adds directives beside redis_cache_pass, `http` and `server` directives of those
+    levels, `locations` whole locations; `target` is another URL than that of the `redis` fixture.
+    """
+
+    def start(location="", http="", server="", locations="", target=None, app="", **arguments):
+        return start_nginx(
+            http=f"redis_cache_io {io};\n{http}",
+            server=f"""
+                {server}
+                location / {{
+                    redis_cache_pass {target or redis.url};
+                    redis_cache_fallback @app;
+                    {location}
+                }}
+                location @app {{
+                    proxy_pass {origin.url};
+                    proxy_set_header Host $http_host;
+                    {app}
+                }}
+                {locations}
+            """,
+            **arguments,
+        )
+
+    return start

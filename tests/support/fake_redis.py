@@ -1,0 +1,95 @@
+"""A Redis that misbehaves as told: every faulty thing a server can put on the wire."""
+
+import socket
+import threading
+
+from .ports import free_port
+
+HELLO_REPLY = b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n"
+
+
+def bulk(value: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(value), value)
+
+
+class FakeRedis:
+    """Answers HELLO, AUTH, SELECT and PING well, and every GET by `on_get(self, conn, key)`.
+
+    `on_get` gets the connected socket and the key, and writes what it likes; it may close the
+    socket. By default it answers nil. `on_command(conn, words)` may answer any command itself and
+    then returns True.
+    """
+
+    def __init__(self, port: int | None = None):
+        self.port = port or free_port()
+        self.commands: list[list[bytes]] = []
+        self.connections = 0
+        self.on_get = lambda conn, key: conn.sendall(b"_\r\n")
+        self.on_command = lambda conn, words: False
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.listen(512)
+        self.open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/1"
+
+    def gets(self) -> list[bytes]:
+        """The keys that were asked for."""
+        return [words[1] for words in self.commands if words[0].upper() == b"GET"]
+
+    def stop(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        for conn in list(self.open):
+            conn.close()
+
+    def _accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self.open.add(conn)
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        reader = conn.makefile("rb")
+        try:
+            while words := self._command(reader):
+                self.commands.append(words)
+                if self.on_command(conn, words):
+                    continue
+                match words[0].upper():
+                    case b"HELLO":
+                        conn.sendall(HELLO_REPLY)
+                    case b"GET":
+                        self.on_get(conn, words[1])
+                    case b"PING":
+                        conn.sendall(b"+PONG\r\n")
+                    case _:
+                        conn.sendall(b"+OK\r\n")
+        except (OSError, ValueError):
+            pass
+        finally:
+            self.open.discard(conn)
+            conn.close()
+
+    @staticmethod
+    def _command(reader) -> list[bytes] | None:
+        line = reader.readline()
+        if not line:
+            return None
+        words = []
+        for _ in range(int(line[1:])):
+            length = int(reader.readline()[1:])
+            words.append(reader.read(length))
+            reader.read(2)
+        return words

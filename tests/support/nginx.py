@@ -1,0 +1,152 @@
+"""A real nginx with the module, in a directory of its own."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from .http import Client
+from .ports import free_port, listens, wait_for
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
+
+# What a log line shows of each request, in access.log.
+LOG_FORMAT = (
+    "$request_method $request_uri $status s=$redis_cache_status r=$redis_cache_reason "
+    "k=$redis_cache_key a=$redis_cache_age t=$redis_cache_time v=$redis_cache_server"
+)
+
+
+class Nginx:
+    """`server` is the content of the one server block; `http` stands in front of it, `servers`
+    behind it, `main` at the top. `listen` adds parameters (`http2`)."""
+
+    def __init__(
+        self,
+        directory: Path,
+        server: str = "",
+        http: str = "",
+        servers: str = "",
+        main: str = "",
+        listen: str = "",
+        workers: int = 1,
+        nginx: list[str] | None = None,
+        module: Path = MODULE,
+        modules: str = "",
+        error_level: str = "info",
+        allow_alerts: bool = False,
+    ):
+        self.directory = directory
+        (directory / "logs").mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.allow_alerts = allow_alerts
+        self.process = None
+        self.command = nginx or ["nginx"]
+        user = "user root;" if os.getuid() == 0 else ""
+        self.config = f"""
+            {modules}
+            load_module {module};
+            {user}
+            daemon off;
+            worker_processes {workers};
+            pid {directory}/nginx.pid;
+            error_log {directory}/logs/error.log {error_level};
+            worker_rlimit_nofile 20000;
+            {main}
+            events {{ worker_connections 8192; }}
+            http {{
+                log_format test escape=json '{LOG_FORMAT}';
+                access_log {directory}/logs/access.log test;
+                client_body_temp_path {directory}/body;
+                proxy_temp_path {directory}/proxy;
+                fastcgi_temp_path {directory}/fastcgi;
+                uwsgi_temp_path {directory}/uwsgi;
+                scgi_temp_path {directory}/scgi;
+                default_type text/html;
+                {http}
+                server {{
+                    listen 127.0.0.1:{self.port} {listen};
+                    {server}
+                }}
+                {servers}
+            }}
+        """
+        self.write_config(self.config)
+
+    def write_config(self, config: str):
+        self.config = config
+        (self.directory / "nginx.conf").write_text(config)
+
+    def _run(self, *arguments: str):
+        command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
+    def test(self) -> tuple[bool, str]:
+        """`nginx -t`: whether it passed, and what it said."""
+        result = self._run("-t", "-g", f"error_log {self.directory}/logs/test.log;")
+        return result.returncode == 0, result.stderr
+
+    def start(self):
+        command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf"]
+        stderr = open(self.directory / "stderr", "ab")
+        self.process = subprocess.Popen(command, stderr=stderr)
+
+        def started():
+            if self.process.poll() is not None:
+                raise AssertionError((self.directory / "stderr").read_text())
+            return listens(self.port)
+
+        wait_for(started, "nginx")
+        return self
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def stop(self):
+        """Graceful, as with `nginx -s quit`; fails if nginx does not end."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(10)
+                raise AssertionError("nginx did not end gracefully within 15 s") from None
+
+    def error_log(self) -> str:
+        return (self.directory / "logs/error.log").read_text(errors="replace")
+
+    def access_log(self) -> list[str]:
+        return (self.directory / "logs/access.log").read_text(errors="replace").splitlines()
+
+    def warnings(self) -> list[str]:
+        """The module's own warnings."""
+        return [line for line in self.error_log().splitlines() if "redis_cache: " in line]
+
+    def check_error_log(self):
+        if self.allow_alerts:
+            return
+        bad = re.compile(r"\[(alert|emerg|crit)\]|exited on signal|panicked|AddressSanitizer")
+        # The application that a test stops or kills is not the module's doing.
+        lines = [line for line in self.error_log().splitlines() if bad.search(line)]
+        assert not lines, "\n".join(lines)
+        stderr = (self.directory / "stderr").read_text(errors="replace")
+        assert "panicked" not in stderr and "ERROR:" not in stderr, stderr
+
+    # Requests: see support.http.Client.
+
+    def client(self, **arguments) -> Client:
+        return Client(self.port, **arguments)
+
+    def get(self, target="/", headers=None, **arguments):
+        return self.request("GET", target, headers, **arguments)
+
+    def request(self, method, target="/", headers=None, body=None, **arguments):
+        with self.client() as client:
+            return client.request(method, target, headers, body, **arguments)

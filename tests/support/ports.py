@@ -1,0 +1,40 @@
+"""Free TCP ports on loopback, different ones for every test process."""
+
+import os
+import socket
+
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_next = 21000 + _worker * 1000
+
+
+def free_port() -> int:
+    global _next
+    while True:
+        _next += 1
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", _next))
+                return _next
+            except OSError:
+                continue
+
+
+def wait_for(condition, what: str, seconds: float = 10.0, pause: float = 0.01):
+    """Waits until `condition()` is true and returns its value."""
+    import time
+
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        time.sleep(pause)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
