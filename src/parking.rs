@@ -4,8 +4,8 @@
 //! request that is destroyed while it waits just gives its ticket up: the late answer finds
 //! nobody and is dropped.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// A place in the lot. Never valid again once its request has been resumed or cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,7 +16,15 @@ pub struct Ticket {
 
 struct Slot<W> {
     generation: u32,
-    parked: Option<(W, Instant)>,
+    parked: Option<W>,
+    /// An answer lies ready, so no deadline counts any more.
+    answered: bool,
+}
+
+/// Those who wait for one length of time: their deadlines come in the order of their parking.
+struct Fifo {
+    timeout: Duration,
+    tickets: VecDeque<(Instant, Ticket)>,
 }
 
 /// Waiters `W` and the answers `A` that were deposited for them.
@@ -24,43 +32,63 @@ pub struct Lot<W, A> {
     slots: Vec<Slot<W>>,
     free: Vec<u32>,
     ready: VecDeque<(Ticket, A)>,
-    deadlines: BTreeMap<(Instant, Ticket), ()>,
+    fifos: Vec<Fifo>,
 }
 
 impl<W, A> Default for Lot<W, A> {
     fn default() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            ready: VecDeque::new(),
-            deadlines: BTreeMap::new(),
-        }
+        Self { slots: Vec::new(), free: Vec::new(), ready: VecDeque::new(), fifos: Vec::new() }
     }
 }
 
 impl<W, A> Lot<W, A> {
-    /// Parks `waiter` until an answer is deposited, the deadline passes, or it is cancelled.
-    pub fn park(&mut self, waiter: W, deadline: Instant) -> Ticket {
+    /// Parks `waiter` until an answer is deposited, `timeout` is over since `began`, or it is
+    /// cancelled.
+    pub fn park(&mut self, waiter: W, began: Instant, timeout: Duration) -> Ticket {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, parked: None });
+            self.slots.push(Slot { generation: 0, parked: None, answered: false });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let mut ticket = Ticket { slot, generation: 0 };
         if let Some(place) = self.slots.get_mut(slot as usize) {
-            place.parked = Some((waiter, deadline));
+            place.parked = Some(waiter);
+            place.answered = false;
             ticket.generation = place.generation;
         }
-        self.deadlines.insert((deadline, ticket), ());
+        let fifo = match self.fifos.iter_mut().find(|fifo| fifo.timeout == timeout) {
+            Some(fifo) => &mut fifo.tickets,
+            None => {
+                self.fifos.push(Fifo { timeout, tickets: VecDeque::new() });
+                match self.fifos.last_mut() {
+                    Some(fifo) => &mut fifo.tickets,
+                    None => return ticket,
+                }
+            }
+        };
+        // A second step of a lookup began before those that came in between.
+        let deadline = began + timeout;
+        let later = fifo.iter().rev().take_while(|(other, _)| *other > deadline).count();
+        fifo.insert(fifo.len() - later, (deadline, ticket));
         ticket
+    }
+
+    fn slot(&self, ticket: Ticket) -> Option<&Slot<W>> {
+        let slot = self.slots.get(ticket.slot as usize)?;
+        (slot.generation == ticket.generation && slot.parked.is_some()).then_some(slot)
+    }
+
+    /// Whether somebody waits under `ticket` for an answer.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        self.slot(ticket).is_some_and(|slot| !slot.answered)
     }
 
     /// Leaves `answer` for the waiter of `ticket`; dropped if nobody waits any more.
     /// From here on the waiter has no deadline any more.
     pub fn deposit(&mut self, ticket: Ticket, answer: A) {
-        let place = self.slots.get(ticket.slot as usize);
-        let parked = place.filter(|slot| slot.generation == ticket.generation);
-        if let Some((_, deadline)) = parked.and_then(|slot| slot.parked.as_ref()) {
-            self.deadlines.remove(&(*deadline, ticket));
+        if self.holds(ticket) {
+            if let Some(slot) = self.slots.get_mut(ticket.slot as usize) {
+                slot.answered = true;
+            }
             self.ready.push_back((ticket, answer));
         }
     }
@@ -71,10 +99,9 @@ impl<W, A> Lot<W, A> {
         if slot.generation != ticket.generation {
             return None;
         }
-        let (waiter, deadline) = slot.parked.take()?;
+        let waiter = slot.parked.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(ticket.slot);
-        self.deadlines.remove(&(deadline, ticket));
         Some(waiter)
     }
 
@@ -94,17 +121,39 @@ impl<W, A> Lot<W, A> {
     }
 
     /// Takes out a waiter without an answer whose deadline is not after `now`.
-    pub fn next_expired(&mut self, now: Instant) -> Option<(Ticket, W)> {
-        let (&(deadline, ticket), ()) = self.deadlines.first_key_value()?;
+    pub fn next_expired(&mut self, now: Instant) -> Option<W> {
+        let (at, deadline) = self.earliest()?;
         if deadline > now {
             return None;
         }
-        self.cancel(ticket).map(|waiter| (ticket, waiter))
+        let (_, ticket) = self.fifos.get_mut(at)?.tickets.pop_front()?;
+        self.cancel(ticket)
     }
 
     /// The earliest deadline of those without an answer.
-    pub fn earliest_deadline(&self) -> Option<Instant> {
-        self.deadlines.first_key_value().map(|(&(deadline, _), ())| deadline)
+    pub fn earliest_deadline(&mut self) -> Option<Instant> {
+        self.earliest().map(|(_, deadline)| deadline)
+    }
+
+    /// The FIFO with the earliest deadline; tickets that are over are dropped from the fronts.
+    fn earliest(&mut self) -> Option<(usize, Instant)> {
+        let mut earliest: Option<(usize, Instant)> = None;
+        let Self { fifos, slots, .. } = self;
+        for (at, fifo) in fifos.iter_mut().enumerate() {
+            while let Some(&(deadline, ticket)) = fifo.tickets.front() {
+                let waits = slots.get(ticket.slot as usize).is_some_and(|slot| {
+                    slot.generation == ticket.generation && slot.parked.is_some() && !slot.answered
+                });
+                if waits {
+                    if earliest.is_none_or(|(_, known)| deadline < known) {
+                        earliest = Some((at, deadline));
+                    }
+                    break;
+                }
+                fifo.tickets.pop_front();
+            }
+        }
+        earliest
     }
 
     /// How many wait.
@@ -120,17 +169,18 @@ impl<W, A> Lot<W, A> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn an_answer_reaches_its_waiter_once() {
         let now = Instant::now();
         let mut lot = Lot::default();
-        let first = lot.park("first", now);
-        let second = lot.park("second", now);
+        let first = lot.park("first", now, SECOND);
+        let second = lot.park("second", now, SECOND);
         lot.deposit(second, 2);
+        lot.deposit(second, 3);
         lot.deposit(first, 1);
         assert_eq!(lot.next_ready(), Some(("second", 2)));
         assert_eq!(lot.next_ready(), Some(("first", 1)));
@@ -142,10 +192,10 @@ mod tests {
     fn a_cancelled_ticket_is_dead_even_when_its_slot_is_used_again() {
         let now = Instant::now();
         let mut lot = Lot::default();
-        let old = lot.park("old", now);
+        let old = lot.park("old", now, SECOND);
         lot.deposit(old, 1);
         assert_eq!(lot.cancel(old), Some("old"));
-        let new = lot.park("new", now);
+        let new = lot.park("new", now, SECOND);
         lot.deposit(old, 9);
         assert_eq!(lot.next_ready(), None);
         assert_eq!(lot.cancel(old), None);
@@ -154,19 +204,23 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_come_in_their_order() {
+    fn deadlines_come_in_their_order_whatever_the_timeouts() {
         let now = Instant::now();
         let at = |ms| now + Duration::from_millis(ms);
-        let mut lot: Lot<_, ()> = Lot::default();
-        lot.park("late", at(20));
-        let early = lot.park("early", at(10));
+        let mut lot = Lot::default();
+        lot.park("late", now, Duration::from_millis(20));
+        lot.park("later", at(5), Duration::from_millis(20));
+        lot.park("early", at(2), Duration::from_millis(10));
+        lot.park("earlier", now, Duration::from_millis(10));
+        let answered = lot.park("answered", now, Duration::from_millis(1));
+        lot.deposit(answered, ());
         assert_eq!(lot.earliest_deadline(), Some(at(10)));
         assert_eq!(lot.next_expired(at(9)), None);
-        assert_eq!(lot.next_expired(at(10)), Some((early, "early")));
+        assert_eq!(lot.next_expired(at(10)), Some("earlier"));
+        assert_eq!(lot.next_expired(at(11)), None);
+        assert_eq!(lot.next_expired(at(15)), Some("early"));
         assert_eq!(lot.next_expired(at(15)), None);
-        assert_eq!(lot.len(), 1);
-        let answered = lot.park("answered", at(1));
-        lot.deposit(answered, ());
-        assert_eq!(lot.next_expired(at(15)), None);
+        assert_eq!(lot.len(), 3);
+        assert_eq!(lot.next_ready(), Some(("answered", ())));
     }
 }

@@ -117,12 +117,13 @@ pub const DIRECTIVES: &[Directive] = &[
     },
     Directive {
         name: c"redis_cache_io",
-        arguments: "blocking",
-        default: "blocking",
+        arguments: "event|blocking",
+        default: "event",
         context: Context::Any,
         arity: (1, 1),
-        help: "How Redis is asked. `blocking` queries hold the worker, for at most \
-            `redis_cache_timeout` each.",
+        help: "How Redis is asked. `event` does it on nginx's own event loop: the worker never \
+            waits, and the lookups of one turn leave in one write. `blocking` queries hold the \
+            worker, for at most `redis_cache_timeout` each.",
         set: io,
     },
     Directive {
@@ -358,8 +359,9 @@ fn format(
 
 fn io(settings: &mut Settings, arguments: &[&str], _: &mut dyn Environment) -> Result<(), String> {
     match first(arguments) {
+        "event" => once(&mut settings.io, Io::Event),
         "blocking" => once(&mut settings.io, Io::Blocking),
-        other => Err(wrong(other, "blocking")),
+        other => Err(wrong(other, "event or blocking")),
     }
 }
 

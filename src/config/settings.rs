@@ -20,8 +20,10 @@ pub enum Format {
 /// `redis_cache_io`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Io {
-    /// Queries that hold the worker, within the time budget.
+    /// Lookups on nginx's event loop; the worker never waits.
     #[default]
+    Event,
+    /// Queries that hold the worker, within the time budget.
     Blocking,
 }
 

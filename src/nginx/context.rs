@@ -7,12 +7,12 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
 
 use super::conf::ActivePlan;
+use super::memory::Held;
 use super::request::Request;
-use super::worker::{self, Held};
+use super::worker;
 use crate::key::Key;
 use crate::parking::Ticket;
 use crate::reason::Reason;
@@ -51,7 +51,7 @@ pub(super) struct Lookup {
     /// Seconds for which the page stays fresh.
     pub ttl: Option<u64>,
     /// The memory of the value that is being sent.
-    pub value: Option<Held<Bytes>>,
+    pub value: Option<Held>,
     /// Cache-Status was added.
     pub status_sent: bool,
     cancels_with_request: bool,

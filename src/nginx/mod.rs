@@ -10,24 +10,32 @@
 //! | [`handler`] | the content handler: begin, park, resume, decide |
 //! | [`serve`] | a hit becomes a response |
 //! | [`fallback`] | everything else goes to the application |
-//! | [`worker`] | what one worker process holds: engines, parked requests, events |
+//! | [`worker`] | what one worker process holds; the seam between handler and engines |
+//! | [`events`] | its events: resume, flush, deadline |
+//! | [`memory`] | the memory of values, bounded |
+//! | [`client`] | the event engine: connections to one endpoint |
+//! | [`socket`] | one socket on nginx's event loop |
 //! | [`filter`] | the header filter: Cache-Status |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
 //! | [`variables`] | `$redis_cache_*` |
 //! | [`layout`] | Rust's idea of nginx's structures, checked against the C compiler's |
 #![allow(unsafe_code)]
 
+mod client;
 mod commands;
 mod conf;
 mod context;
+mod events;
 mod fallback;
 mod filter;
 mod handler;
 mod layout;
 mod list;
+mod memory;
 mod post_read;
 mod request;
 mod serve;
+mod socket;
 mod variables;
 mod worker;
 

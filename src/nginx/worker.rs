@@ -1,119 +1,86 @@
-//! What one worker process holds: the engines, the parked requests, and the two events that
-//! bring requests back: the one that resumes them and the one of their deadlines.
+//! What one worker process holds: parked requests, endpoints with their engines, events. The seam
+//! between the handler and the engines is here: [`ask`] parks and asks, an engine deposits, and
+//! [`handler::resume`] goes on, whichever engine it was.
 
-use std::cell::Cell;
-use std::ffi::c_void;
-use std::ptr::{self, NonNull};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::ptr::NonNull;
+use std::time::Instant;
 
-use bytes::Bytes;
-use ngx::ffi::{
-    NGX_LOG_WARN, ngx_add_timer, ngx_cycle_t, ngx_del_timer, ngx_delete_posted_event, ngx_event_t,
-    ngx_int_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events,
-};
+use ngx::ffi::{NGX_LOG_WARN, ngx_cycle_t, ngx_event_t, ngx_int_t};
 
+use super::client::Client;
 use super::conf::{EndpointConf, MainConf};
 use super::context::{Life, Lookup, Step};
+use super::events::Events;
+use super::memory::{Held, Memory};
 use super::{NAME, handler, rc};
+use crate::config::Io;
 use crate::parking::{Lot, Ticket};
 use crate::reason::Reason;
 use crate::redis::Reply;
 use crate::redis::blocking::{Pool, PoolSettings};
+use crate::redis::link;
 use crate::warnings::Warnings;
 
 /// Requests that are resumed in one turn of the event loop, and bytes of values that they send:
 /// the others wait for the next turn, so that other locations are not starved.
-const RESUMED_A_TURN: usize = 64;
+const RESUMED_A_TURN: usize = 256;
 const BYTES_A_TURN: usize = 4 << 20;
-
-/// A value whose memory counts against `redis_cache_buffers` for as long as it lives.
-pub(super) struct Held<T> {
-    pub value: T,
-    size: usize,
-    used: Rc<Cell<usize>>,
-}
-
-impl<T> Drop for Held<T> {
-    fn drop(&mut self) {
-        self.used.set(self.used.get().saturating_sub(self.size));
-    }
-}
 
 /// What a parked request is resumed with.
 pub(super) enum Answer {
-    Value(Held<Bytes>),
+    Value(Held),
     Nil,
     Fault(Reason),
 }
 
-struct Waiter {
+/// A parked request.
+pub(super) struct Waiter {
     lookup: NonNull<Lookup>,
     endpoint: usize,
 }
 
+/// Where engines leave answers.
+pub(super) struct Desk {
+    pub lot: Lot<Waiter, Answer>,
+    pub events: Box<Events>,
+    /// Connections with lookups to be sent at the end of the turn: endpoint and connection.
+    to_flush: Vec<(usize, usize)>,
+}
+
+/// One endpoint in this worker.
 struct Endpoint {
     pool: Pool,
+    client: Client,
     waiting: usize,
-    used: Rc<Cell<usize>>,
+    memory: Memory,
 }
 
 /// The state of a worker process.
 pub(super) struct Worker {
-    lot: Lot<Waiter, Answer>,
+    desk: Desk,
     endpoints: Vec<Endpoint>,
     warnings: Warnings,
-    events: Events,
-    /// What the deadline event is set to.
-    armed: Option<Instant>,
-}
-
-/// The events; nginx holds pointers to them, so they live in the worker's box.
-struct Events {
-    resume: ngx_event_t,
-    deadline: ngx_event_t,
-    owner: Owner,
-}
-
-/// What `ngx_event_t.data` points at. nginx's debug log reads a descriptor behind three
-/// pointers, as in `ngx_connection_t`.
-#[repr(C)]
-struct Owner {
-    pointers: [*mut c_void; 3],
-    ident: ngx_int_t,
-    main: *const MainConf,
 }
 
 /// nginx's `init_process`: builds the state of this worker.
 pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
-    // SAFETY: nginx passes the cycle of this worker, which lives as long as the process; an
-    // all-zero event is what nginx itself starts with.
-    unsafe {
-        let Some(main) = MainConf::of(&*cycle) else { return rc::OK };
-        if main.endpoints.is_empty() {
-            return rc::OK;
+    // SAFETY: nginx passes the cycle of this worker, which lives as long as the process.
+    let (main, log) = unsafe {
+        match MainConf::of(&*cycle) {
+            Some(main) if !main.endpoints.is_empty() => (main, (*cycle).log),
+            _ => return rc::OK,
         }
-        let event = |handler: unsafe extern "C" fn(*mut ngx_event_t)| ngx_event_t {
-            handler: Some(handler),
-            log: (*cycle).log,
-            ..std::mem::zeroed()
-        };
-        let mut worker = Box::new(Worker {
+    };
+    let endpoint = |(at, conf)| Endpoint::new(main, at, conf);
+    main.worker.replace(Some(Box::new(Worker {
+        desk: Desk {
             lot: Lot::default(),
-            endpoints: main.endpoints.iter().map(Endpoint::new).collect(),
-            warnings: Warnings::default(),
-            events: Events {
-                resume: event(on_resume),
-                deadline: event(on_deadline),
-                owner: Owner { pointers: [ptr::null_mut(); 3], ident: -1, main },
-            },
-            armed: None,
-        });
-        let owner = (&raw mut worker.events.owner).cast::<c_void>();
-        worker.events.resume.data = owner;
-        worker.events.deadline.data = owner;
-        main.worker.replace(Some(worker));
-    }
+            events: Events::new(main, log, on_resume, on_flush, on_deadline),
+            to_flush: Vec::new(),
+        },
+        endpoints: main.endpoints.iter().enumerate().map(endpoint).collect(),
+        warnings: Warnings::default(),
+    })));
     rc::OK
 }
 
@@ -123,7 +90,8 @@ pub(super) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     let main = unsafe { cycle.as_ref().and_then(MainConf::of) };
     let worker = main.and_then(|main| main.worker.try_borrow_mut().ok()?.take());
     if let Some(mut worker) = worker {
-        worker.events.clear();
+        worker.desk.events.clear();
+        worker.endpoints.iter_mut().for_each(|endpoint| endpoint.client.close_all());
     }
 }
 
@@ -131,23 +99,21 @@ pub(super) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
 /// [`handler::resume`], never before this returns.
 pub(super) fn ask(lookup: &mut Lookup, step: Step, key: &[u8]) -> Result<(), Reason> {
     let main = lookup.request().main_conf().ok_or(Reason::Internal)?;
-    let mut worker = main.worker.try_borrow_mut().map_err(|_| Reason::Internal)?;
-    let worker = worker.as_mut().ok_or(Reason::Internal)?;
     lookup.cancel_with_request().ok_or(Reason::Internal)?;
-    let ticket = worker.ask(lookup, key)?;
-    lookup.life = Life::Waiting(ticket, step);
+    let asked = with(main, |worker| Some(worker.ask(lookup, key))).ok_or(Reason::Internal)?;
+    lookup.life = Life::Waiting(asked?, step);
     Ok(())
 }
 
 /// Gives up the ticket of a request that is being destroyed.
 pub(super) fn cancel(lookup: &mut Lookup, ticket: Ticket) {
     lookup.life = Life::Decided(Reason::Internal);
-    let main = lookup.request().main_conf();
-    if let Some(mut worker) = main.and_then(|main| main.worker.try_borrow_mut().ok()) {
-        if let Some(worker) = worker.as_mut() {
-            let waiter = worker.lot.cancel(ticket);
-            worker.left(waiter.as_ref());
-        }
+    if let Some(main) = lookup.request().main_conf() {
+        with(main, |worker| {
+            let waiter = worker.desk.lot.cancel(ticket)?;
+            worker.left(&waiter);
+            Some(())
+        });
     }
 }
 
@@ -155,24 +121,39 @@ pub(super) fn cancel(lookup: &mut Lookup, ticket: Ticket) {
 pub(super) fn warn(lookup: &Lookup, reason: Reason) {
     let Some(main) = lookup.request().main_conf() else { return };
     let endpoint = lookup.plan.endpoint;
+    let admitted = with(main, |worker| worker.warnings.admit(endpoint, reason, Instant::now()));
+    let Some(kept_back) = admitted else { return };
     let name = main.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name);
-    let kept_back =
-        main.worker.try_borrow_mut().ok().and_then(|mut worker| {
-            worker.as_mut()?.warnings.admit(endpoint, reason, Instant::now())
-        });
-    let Some(kept_back) = kept_back else { return };
-    let more = if kept_back == 0 {
-        String::new()
-    } else {
-        format!(", {kept_back} more since the last such line")
+    let more = match kept_back {
+        0 => String::new(),
+        _ => format!(", {kept_back} more since the last such line"),
     };
     let log = lookup.request().log();
     let sentence = reason.sentence();
     ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {reason}: {sentence} ({name}{more})");
 }
 
+/// Runs `work` on the worker's state; the state is free again before anything of nginx runs that
+/// could come back here.
+fn with<T>(main: &MainConf, work: impl FnOnce(&mut Worker) -> Option<T>) -> Option<T> {
+    main.worker.try_borrow_mut().ok()?.as_mut().and_then(|worker| work(worker))
+}
+
+/// Runs `work` on the event engine of an endpoint.
+pub(super) fn with_client(
+    main: &MainConf,
+    endpoint: usize,
+    work: impl FnOnce(&mut Client, &mut Desk, &Memory),
+) {
+    with(main, |worker| {
+        let endpoint = worker.endpoints.get_mut(endpoint)?;
+        work(&mut endpoint.client, &mut worker.desk, &endpoint.memory);
+        Some(())
+    });
+}
+
 impl Endpoint {
-    fn new(conf: &EndpointConf) -> Self {
+    fn new(main: &'static MainConf, at: usize, conf: &'static EndpointConf) -> Self {
         let settings = &conf.connections;
         Self {
             pool: Pool::new(PoolSettings {
@@ -182,8 +163,9 @@ impl Endpoint {
                 connect_timeout: settings.connect_timeout,
                 breaker: settings.breaker,
             }),
+            client: Client::new(main, at, conf),
             waiting: 0,
-            used: Rc::new(Cell::new(0)),
+            memory: Memory::new(settings.buffers),
         }
     }
 }
@@ -191,145 +173,103 @@ impl Endpoint {
 impl Worker {
     fn ask(&mut self, lookup: &mut Lookup, key: &[u8]) -> Result<Ticket, Reason> {
         let active = lookup.plan;
-        let settings = &active.plan.connections;
+        let plan = &active.plan;
         let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
-        if endpoint.waiting >= settings.queue || endpoint.used.get() >= settings.buffers {
+        if endpoint.waiting >= plan.connections.queue || endpoint.memory.is_used_up() {
             return Err(Reason::Overload);
         }
         let now = Instant::now();
-        let deadline = lookup.began + active.plan.timeout;
-        let left = deadline.saturating_duration_since(now);
+        let (began, timeout) = (lookup.began, plan.timeout);
+        let left = (began + timeout).saturating_duration_since(now);
         if left.is_zero() {
             return Err(Reason::Timeout);
         }
+        let connection = match plan.io {
+            Io::Event => endpoint.client.admit(key, plan.max_size, now, &mut self.desk)?,
+            Io::Blocking => 0,
+        };
         endpoint.waiting += 1;
         let waiter = Waiter { lookup: NonNull::from(lookup), endpoint: active.endpoint };
-        let ticket = self.lot.park(waiter, deadline);
-        let answer = match endpoint.pool.get(key, left, active.plan.max_size) {
-            Reply::Value(value) => endpoint.hold(value, settings.buffers),
-            Reply::Nil => Answer::Nil,
-            Reply::Fault(reason) => Answer::Fault(reason),
-        };
-        self.lot.deposit(ticket, answer);
-        self.events.post();
-        self.set_deadline();
+        let ticket = self.desk.lot.park(waiter, began, timeout);
+        match plan.io {
+            Io::Event => {
+                let waiter = link::Waiter { ticket, max_size: plan.max_size };
+                let memory = &endpoint.memory;
+                endpoint.client.ask(connection, key, waiter, timeout, &mut self.desk, memory);
+            }
+            Io::Blocking => {
+                let answer = match endpoint.pool.get(key, left, plan.max_size) {
+                    Reply::Value(value) if endpoint.memory.has_room_for(value.len()) => {
+                        Answer::Value(endpoint.memory.hold(value))
+                    }
+                    Reply::Value(_) => Answer::Fault(Reason::Overload),
+                    Reply::Nil => Answer::Nil,
+                    Reply::Fault(reason) => Answer::Fault(reason),
+                };
+                self.desk.deposit(ticket, answer);
+            }
+        }
+        self.desk.events.hold_exit(true);
+        self.desk.events.set_deadline(began + timeout, now);
         Ok(ticket)
     }
 
     /// A waiter left the lot.
-    fn left(&mut self, waiter: Option<&Waiter>) {
-        let endpoint = waiter.and_then(|waiter| self.endpoints.get_mut(waiter.endpoint));
-        if let Some(endpoint) = endpoint {
+    fn left(&mut self, waiter: &Waiter) {
+        if let Some(endpoint) = self.endpoints.get_mut(waiter.endpoint) {
             endpoint.waiting = endpoint.waiting.saturating_sub(1);
         }
-        self.set_deadline();
+        if self.desk.lot.is_empty() {
+            self.desk.events.hold_exit(false);
+        }
     }
 
     fn next_ready(&mut self) -> Option<(Waiter, Answer)> {
-        let (waiter, answer) = self.lot.next_ready()?;
-        self.left(Some(&waiter));
+        let (waiter, answer) = self.desk.lot.next_ready()?;
+        self.left(&waiter);
         Some((waiter, answer))
     }
 
     fn next_expired(&mut self, now: Instant) -> Option<Waiter> {
-        let (_, waiter) = self.lot.next_expired(now)?;
-        self.left(Some(&waiter));
+        let waiter = self.desk.lot.next_expired(now)?;
+        self.left(&waiter);
         Some(waiter)
     }
 
-    /// Keeps the deadline event set while anybody is parked: it ends lookups whose answer never
-    /// comes, and a worker that exits gracefully waits for it. Gone when nobody is parked.
-    fn set_deadline(&mut self) {
-        let wanted = self.lot.earliest_deadline();
-        let timer = &raw mut self.events.deadline;
-        // SAFETY: the event is ours and lives as long as the worker. nginx ignores small moves
-        // of a timer, so a timer that moves is deleted first.
-        unsafe {
-            let is_set = (*timer).timer_set() != 0;
-            if self.lot.is_empty() {
-                if is_set {
-                    ngx_del_timer(timer);
-                }
-                self.armed = None;
-                return;
-            }
-            let moves_forward = match (wanted, self.armed) {
-                (Some(wanted), Some(armed)) => wanted < armed,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if is_set && !moves_forward {
-                return;
-            }
-            if is_set {
-                ngx_del_timer(timer);
-            }
-            let now = Instant::now();
-            let at = wanted.unwrap_or(now + Duration::from_secs(1));
-            let millis = at.saturating_duration_since(now).as_millis() + 1;
-            ngx_add_timer(timer, usize::try_from(millis).unwrap_or(usize::MAX));
-            self.armed = Some(at);
-        }
-    }
-}
-
-impl Endpoint {
-    /// Counts the memory of a value; one that does not fit any more is an overload.
-    fn hold(&self, value: Bytes, limit: usize) -> Answer {
-        let size = value.len();
-        let used = self.used.get().saturating_add(size);
-        if used > limit {
-            return Answer::Fault(Reason::Overload);
-        }
-        self.used.set(used);
-        Answer::Value(Held { value, size, used: Rc::clone(&self.used) })
-    }
-}
-
-impl Events {
-    fn post(&mut self) {
-        // SAFETY: the event is ours and lives as long as the worker.
-        unsafe { ngx_post_event(&raw mut self.resume, &raw mut ngx_posted_events) }
-    }
-
-    fn post_for_next_turn(&mut self) {
-        // SAFETY: as in `post`.
-        unsafe { ngx_post_event(&raw mut self.resume, &raw mut ngx_posted_next_events) }
-    }
-
-    fn clear(&mut self) {
-        // SAFETY: the events are ours; a posted or timed event is in the queue or tree of nginx.
-        unsafe {
-            if self.resume.posted() != 0 {
-                ngx_delete_posted_event(&raw mut self.resume);
-            }
-            if self.deadline.timer_set() != 0 {
-                ngx_del_timer(&raw mut self.deadline);
+    /// Sends the lookups of this turn.
+    fn flush(&mut self) {
+        for (endpoint, connection) in std::mem::take(&mut self.desk.to_flush) {
+            if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                endpoint.client.flush(connection, &mut self.desk, &endpoint.memory);
             }
         }
     }
 }
 
-/// The configuration whose worker an event belongs to.
-unsafe fn main_of(event: *mut ngx_event_t) -> Option<&'static MainConf> {
-    // SAFETY: `data` of our events points at their owner, whose configuration lives as long as
-    // the process.
-    unsafe { (*event).data.cast::<Owner>().as_ref().and_then(|owner| owner.main.as_ref()) }
-}
+impl Desk {
+    /// Leaves an answer; its request is resumed at the end of this turn.
+    pub fn deposit(&mut self, ticket: Ticket, answer: Answer) {
+        self.lot.deposit(ticket, answer);
+        self.events.post_resume();
+    }
 
-/// Runs `work` on the worker's state; the state is free again before anything of nginx runs.
-fn with<T>(main: &MainConf, work: impl FnOnce(&mut Worker) -> Option<T>) -> Option<T> {
-    main.worker.try_borrow_mut().ok()?.as_mut().and_then(|worker| work(worker))
+    /// Has the lookups of a connection sent at the end of this turn.
+    pub fn flush_later(&mut self, endpoint: usize, connection: usize) {
+        if !self.to_flush.contains(&(endpoint, connection)) {
+            self.to_flush.push((endpoint, connection));
+        }
+        self.events.post_flush();
+    }
 }
 
 unsafe extern "C" fn on_resume(event: *mut ngx_event_t) {
     // SAFETY: nginx passes our event.
-    let Some(main) = (unsafe { main_of(event) }) else { return };
+    let Some(main) = (unsafe { Events::main_of(event) }) else { return };
     let mut bytes = 0;
     for _ in 0..RESUMED_A_TURN {
         let Some((waiter, answer)) = with(main, Worker::next_ready) else { return };
         if let Answer::Value(held) = &answer {
-            bytes += held.size;
+            bytes += held.value.len();
         }
         // SAFETY: a lookup in the lot is that of a live request; it has just left the lot.
         unsafe { handler::resume(waiter.lookup, answer) };
@@ -338,27 +278,36 @@ unsafe extern "C" fn on_resume(event: *mut ngx_event_t) {
         }
     }
     with(main, |worker| {
-        if worker.lot.has_ready() {
-            worker.events.post_for_next_turn();
+        if worker.desk.lot.has_ready() {
+            worker.desk.events.post_resume_for_next_turn();
         }
+        Some(())
+    });
+}
+
+unsafe extern "C" fn on_flush(event: *mut ngx_event_t) {
+    // SAFETY: nginx passes our event.
+    let Some(main) = (unsafe { Events::main_of(event) }) else { return };
+    with(main, |worker| {
+        worker.flush();
         Some(())
     });
 }
 
 unsafe extern "C" fn on_deadline(event: *mut ngx_event_t) {
     // SAFETY: nginx passes our event.
-    let Some(main) = (unsafe { main_of(event) }) else { return };
-    with(main, |worker| {
-        worker.armed = None;
-        Some(())
-    });
+    let Some(main) = (unsafe { Events::main_of(event) }) else { return };
     let now = Instant::now();
     while let Some(waiter) = with(main, |worker| worker.next_expired(now)) {
         // SAFETY: as in `on_resume`.
         unsafe { handler::resume(waiter.lookup, Answer::Fault(Reason::Timeout)) };
     }
     with(main, |worker| {
-        worker.set_deadline();
+        let desk = &mut worker.desk;
+        desk.events.deadline_fired();
+        if let Some(deadline) = desk.lot.earliest_deadline() {
+            desk.events.set_deadline(deadline, Instant::now());
+        }
         Some(())
     });
 }

@@ -43,14 +43,14 @@ enum Step {
 
 /// The state of one handshake.
 #[derive(Clone, Debug)]
-pub struct Handshake<'a> {
-    endpoint: &'a Endpoint,
+pub struct Handshake {
+    endpoint: Endpoint,
     step: Step,
 }
 
-impl<'a> Handshake<'a> {
+impl Handshake {
     /// A handshake for `endpoint` and its first write.
-    pub fn start(endpoint: &'a Endpoint) -> (Self, Vec<u8>) {
+    pub fn start(endpoint: &Endpoint) -> (Self, Vec<u8>) {
         let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
         if let Some(password) = &endpoint.password {
             let user = endpoint.username.as_deref().unwrap_or("default");
@@ -60,7 +60,7 @@ impl<'a> Handshake<'a> {
         let mut out = Vec::new();
         encode(&mut out, &hello);
         select(&mut out, endpoint);
-        (Self { endpoint, step: Step::Hello }, out)
+        (Self { endpoint: endpoint.clone(), step: Step::Hello }, out)
     }
 
     /// Takes in the next reply.
@@ -96,7 +96,7 @@ impl<'a> Handshake<'a> {
             encode(&mut out, &auth);
         }
         self.step = if out.is_empty() { Step::Select } else { Step::Auth };
-        select(&mut out, self.endpoint);
+        select(&mut out, &self.endpoint);
         if out.is_empty() { Next::Ready } else { Next::Write(out) }
     }
 }

@@ -16,7 +16,7 @@ from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
-ENGINES = ["blocking"]
+ENGINES = ["event", "blocking"]
 
 
 @pytest.fixture(params=ENGINES)

@@ -1,0 +1,257 @@
+//! One socket on nginx's event loop: connecting, sending, receiving, timers. The handlers find
+//! the client that it belongs to and hand the event over.
+
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use ngx::ffi::{
+    NGX_AGAIN, NGX_LOG_ALERT, ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_cycle,
+    ngx_del_timer, ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_exiting,
+    ngx_handle_read_event, ngx_handle_write_event, ngx_int_t, ngx_log_t, ngx_peer_connection_t,
+    ngx_post_event, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
+};
+use socket2::SockAddr;
+
+use super::conf::MainConf;
+use super::{rc, worker};
+
+/// Whose connection a socket is; `ngx_connection_t.data` points here.
+pub(super) struct Owner {
+    pub main: &'static MainConf,
+    pub endpoint: usize,
+    pub connection: usize,
+}
+
+/// What sending or receiving came to.
+pub(super) enum Progress {
+    Bytes(usize),
+    /// nginx calls when it can go on.
+    Later,
+    End,
+}
+
+/// An open socket.
+pub(super) struct Peer {
+    connection: NonNull<ngx_connection_t>,
+    connected: bool,
+    /// Failures are reported by reason; nginx's own lines about every attempt would fill the log.
+    /// nginx holds a pointer to it.
+    _log: Box<ngx_log_t>,
+}
+
+impl Peer {
+    /// Begins to connect; `None` is a failure at once.
+    pub fn connect(address: &SockAddr, owner: &mut Owner) -> Option<Self> {
+        // SAFETY: the cycle is set while a worker runs. nginx reads address and name during the
+        // call alone, and keeps the log, which lives as long as the socket.
+        unsafe {
+            let mut log = Box::new(*(*ngx_cycle).log);
+            log.log_level = log.log_level.min(NGX_LOG_ALERT as usize);
+            let mut name = ngx_str_t { len: 5, data: c"Redis".as_ptr().cast_mut().cast() };
+            let mut peer: ngx_peer_connection_t = MaybeUninit::zeroed().assume_init();
+            peer.sockaddr = address.as_ptr().cast_mut().cast();
+            peer.socklen = address.len();
+            peer.name = &raw mut name;
+            peer.get = Some(ngx_event_get_peer);
+            peer.log = &raw mut *log;
+            peer.set_so_keepalive(u32::from(!address.is_unix()));
+            let connecting = ngx_event_connect_peer(&raw mut peer);
+            let connection = NonNull::new(peer.connection)?;
+            if connecting != rc::OK && connecting != NGX_AGAIN as ngx_int_t {
+                ngx_close_connection(connection.as_ptr());
+                return None;
+            }
+            let raw = connection.as_ptr();
+            (*raw).data = std::ptr::from_mut(owner).cast::<c_void>();
+            (*(*raw).read).handler = Some(on_read);
+            (*(*raw).write).handler = Some(on_write);
+            if !address.is_unix() && ngx_tcp_nodelay(raw) != rc::OK {
+                ngx_close_connection(raw);
+                return None;
+            }
+            Some(Self { connection, connected: connecting == rc::OK, _log: log })
+        }
+    }
+
+    fn raw(&self) -> *mut ngx_connection_t {
+        self.connection.as_ptr()
+    }
+
+    /// Whether connecting was over at once, as with a unix socket.
+    pub fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Whether connecting has failed, once nginx reports that it is over.
+    pub fn connect_failed(&self) -> bool {
+        // SAFETY: the connection is open; the descriptor is borrowed for the call.
+        unsafe {
+            let fd = std::os::fd::BorrowedFd::borrow_raw((*self.raw()).fd);
+            !matches!(socket2::SockRef::from(&fd).take_error(), Ok(None))
+        }
+    }
+
+    pub fn send(&self, bytes: &[u8]) -> Progress {
+        // SAFETY: the connection is open; nginx reads the bytes during the call alone.
+        unsafe {
+            let Some(send) = (*self.raw()).send else { return Progress::End };
+            let sent = send(self.raw(), bytes.as_ptr().cast_mut(), bytes.len());
+            if let Ok(count @ 1..) = usize::try_from(sent) {
+                return Progress::Bytes(count);
+            }
+            if sent != NGX_AGAIN as isize
+                || ngx_handle_write_event((*self.raw()).write, 0) != rc::OK
+            {
+                return Progress::End;
+            }
+        }
+        Progress::Later
+    }
+
+    /// Appends what there is to `space`, up to its capacity.
+    pub fn receive(&self, space: &mut BytesMut) -> Progress {
+        // SAFETY: the connection is open; nginx writes at most as many bytes as there is room,
+        // and so many become part of `space`.
+        unsafe {
+            let read = (*self.raw()).read;
+            let Some(receive) = (*self.raw()).recv else { return Progress::End };
+            if (*read).ready() == 0 {
+                return self.wait_for_more();
+            }
+            let room = space.chunk_mut();
+            let received = receive(self.raw(), room.as_mut_ptr(), room.len());
+            if let Ok(count @ 1..) = usize::try_from(received) {
+                space.advance_mut(count);
+                return Progress::Bytes(count);
+            }
+            if received != NGX_AGAIN as isize { Progress::End } else { self.wait_for_more() }
+        }
+    }
+
+    unsafe fn wait_for_more(&self) -> Progress {
+        // SAFETY: the connection is open.
+        let armed = unsafe { ngx_handle_read_event((*self.raw()).read, 0) };
+        if armed == rc::OK { Progress::Later } else { Progress::End }
+    }
+
+    /// Goes on reading in the next turn, so that others get theirs.
+    pub fn read_on_in_next_turn(&self) {
+        // SAFETY: the connection is open.
+        unsafe { ngx_post_event((*self.raw()).read, &raw mut ngx_posted_next_events) }
+    }
+
+    /// Limits connecting and the handshake.
+    pub fn set_connect_timer(&self, limit: Duration) {
+        // SAFETY: the connection is open.
+        unsafe { set_timer((*self.raw()).write, limit) }
+    }
+
+    pub fn clear_connect_timer(&self) {
+        // SAFETY: the connection is open, and its timer is in nginx's tree if it is set.
+        unsafe {
+            let write = (*self.raw()).write;
+            if (*write).timer_set() != 0 {
+                ngx_del_timer(write);
+            }
+        }
+    }
+
+    pub fn connecting_timed_out(&self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { (*(*self.raw()).write).timedout() != 0 }
+    }
+
+    /// Has the read handler called after `patience`, at the latest.
+    pub fn watch(&self, patience: Duration) {
+        // SAFETY: the connection is open.
+        unsafe {
+            let read = (*self.raw()).read;
+            if (*read).timer_set() == 0 {
+                set_timer(read, patience);
+            }
+        }
+    }
+
+    /// Whether the time of [`Self::watch`] is over; true once.
+    pub fn watch_is_over(&self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe {
+            let read = (*self.raw()).read;
+            let over = (*read).timedout() != 0;
+            (*read).set_timedout(0);
+            over
+        }
+    }
+
+    /// Tells nginx whether a worker that exits may have the connection closed at once.
+    pub fn set_idle(&self, idle: bool) {
+        // SAFETY: the connection is open.
+        unsafe { (*self.raw()).set_idle(u32::from(idle)) }
+    }
+
+    /// Whether the worker exits and the connection was idle.
+    pub fn is_told_to_close(&self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { (*self.raw()).close() != 0 }
+    }
+
+    pub fn worker_is_exiting() -> bool {
+        // SAFETY: nginx is single-threaded; a signal handler never writes this flag.
+        unsafe { ngx_exiting != 0 }
+    }
+
+    /// A random number, for jitter.
+    pub fn random() -> u32 {
+        u32::try_from(ngx::ffi::ngx_random() & 0xffff).unwrap_or(0)
+    }
+
+    pub fn close(self) {
+        // SAFETY: the connection is open, and nobody else closes it. Timers and posted events of
+        // it go with it.
+        unsafe { ngx_close_connection(self.raw()) }
+    }
+}
+
+/// Sets a timer that does not keep an exiting worker: parked requests have their own.
+unsafe fn set_timer(event: *mut ngx_event_t, after: Duration) {
+    let millis = usize::try_from(after.as_millis()).unwrap_or(usize::MAX).max(1);
+    // SAFETY: the event is that of an open connection. nginx ignores small moves of a timer, so
+    // it is deleted first.
+    unsafe {
+        if (*event).timer_set() != 0 {
+            ngx_del_timer(event);
+        }
+        (*event).set_cancelable(1);
+        ngx_add_timer(event, millis);
+    }
+}
+
+unsafe fn owner_of<'a>(event: *mut ngx_event_t) -> Option<&'a Owner> {
+    // SAFETY: `data` of a connection's event is the connection, whose `data` is the owner, in a
+    // box that lives as long as the worker.
+    unsafe {
+        let connection = (*event).data.cast::<ngx_connection_t>();
+        connection.as_ref().and_then(|connection| connection.data.cast::<Owner>().as_ref())
+    }
+}
+
+unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
+    // SAFETY: nginx passes an event of an open connection of ours.
+    if let Some(owner) = unsafe { owner_of(event) } {
+        worker::with_client(owner.main, owner.endpoint, |client, desk, memory| {
+            client.on_read(owner.connection, desk, memory);
+        });
+    }
+}
+
+unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
+    // SAFETY: as in `on_read`.
+    if let Some(owner) = unsafe { owner_of(event) } {
+        worker::with_client(owner.main, owner.endpoint, |client, desk, memory| {
+            client.on_write(owner.connection, desk, memory);
+        });
+    }
+}

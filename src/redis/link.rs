@@ -1,0 +1,468 @@
+//! One connection of the event engine, without I/O: what is to be written, what is in flight, and
+//! whose reply has come. Replies come in the order of the commands; a reply whose waiters are all
+//! gone is read and dropped, so that the stream stays in step.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::command::encode;
+use super::endpoint::Endpoint;
+use super::handshake::{Answer, Handshake, Next};
+use super::reader::{Admit, Frame, Reader};
+use super::window::Window;
+use crate::parking::Ticket;
+use crate::reason::Reason;
+
+/// A value that is larger than its limit by this much is read and dropped; one that is larger
+/// still costs the connection.
+const MAX_SKIPPED: usize = 1024 * 1024;
+
+/// Who waits for a reply, and the largest value it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// Its place in the lot.
+    pub ticket: Ticket,
+    /// Its `redis_cache_max_size`.
+    pub max_size: usize,
+}
+
+/// A lookup of one key, for one waiter or for several that asked in the same turn.
+#[derive(Debug)]
+pub struct Query {
+    /// The key.
+    pub key: Vec<u8>,
+    first: Waiter,
+    more: Vec<Waiter>,
+    /// It was in flight on a connection that broke.
+    pub retried: bool,
+}
+
+impl Query {
+    /// Everybody who waits.
+    pub fn waiters(&self) -> impl Iterator<Item = Waiter> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// The largest value that any of them takes.
+    pub fn max_size(&self) -> usize {
+        self.waiters().map(|waiter| waiter.max_size).max().unwrap_or(0)
+    }
+}
+
+/// What was sent and not yet answered.
+#[derive(Debug)]
+enum Sent {
+    Query(Query),
+    Ping,
+}
+
+/// What a connection is doing.
+#[derive(Debug)]
+enum Phase {
+    /// There is none.
+    Down,
+    /// It is being made.
+    Connecting,
+    /// It is being introduced.
+    Introducing(Handshake),
+    /// It takes lookups.
+    Ready,
+}
+
+/// What the bytes that came mean.
+#[derive(Debug)]
+pub enum Event {
+    /// The handshake is over: lookups may be sent.
+    Ready,
+    /// The reply to a lookup.
+    Reply(Query, Frame),
+    /// The reply to a probe.
+    Pong,
+}
+
+/// What is left when a connection ends.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// In flight, not retried yet: worth another connection.
+    pub retry: Vec<Query>,
+    /// In flight for the second time.
+    pub lost: Vec<Query>,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Link {
+    phase: Phase,
+    reader: Reader,
+    out: Vec<u8>,
+    written: usize,
+    unsent: VecDeque<Query>,
+    /// Keys in `unsent`, to share one GET: to the number that counts up from `first_unsent`.
+    shared: HashMap<Vec<u8>, u64>,
+    first_unsent: u64,
+    in_flight: VecDeque<Sent>,
+    window: Window,
+    replies: u64,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Down,
+            reader: Reader::default(),
+            out: Vec::new(),
+            written: 0,
+            unsent: VecDeque::new(),
+            shared: HashMap::new(),
+            first_unsent: 0,
+            in_flight: VecDeque::new(),
+            window: Window::default(),
+            replies: 0,
+        }
+    }
+}
+
+impl Link {
+    /// Whether there is no connection, and none is being made.
+    pub fn is_down(&self) -> bool {
+        matches!(self.phase, Phase::Down)
+    }
+
+    /// Whether the connection is being made.
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Connecting)
+    }
+
+    /// Whether lookups wait to be sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Whether lookups may be sent.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// Whether a reply is awaited, of the handshake too.
+    pub fn awaits_reply(&self) -> bool {
+        !self.in_flight.is_empty() || matches!(self.phase, Phase::Introducing(_))
+    }
+
+    /// Whether anything is to be done before the connection may be closed.
+    pub fn is_idle(&self) -> bool {
+        self.unsent.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Whether a reply to a lookup ever came on this connection.
+    pub fn has_proved_itself(&self) -> bool {
+        self.replies > 0
+    }
+
+    /// A connection is being made.
+    pub fn connecting(&mut self) {
+        self.phase = Phase::Connecting;
+    }
+
+    /// The connection is made: the handshake begins.
+    pub fn connected(&mut self, endpoint: &Endpoint) {
+        let (handshake, out) = Handshake::start(endpoint);
+        self.phase = Phase::Introducing(handshake);
+        self.out = out;
+        self.written = 0;
+    }
+
+    /// Takes a lookup, to be sent by [`Self::pump`]. Waiters for one key that have not been sent
+    /// yet share one command; never with one already sent, whose answer may predate a purge.
+    pub fn enqueue(&mut self, key: &[u8], waiter: Waiter) {
+        if let Some(&number) = self.shared.get(key) {
+            let at = usize::try_from(number.wrapping_sub(self.first_unsent)).unwrap_or(usize::MAX);
+            if let Some(query) = self.unsent.get_mut(at) {
+                query.more.push(waiter);
+                return;
+            }
+        }
+        let number = self.first_unsent.wrapping_add(self.unsent.len() as u64);
+        self.shared.insert(key.to_vec(), number);
+        let key = key.to_vec();
+        self.unsent.push_back(Query { key, first: waiter, more: Vec::new(), retried: false });
+    }
+
+    /// Takes up lookups whose connection broke; they go before the others.
+    pub fn retry(&mut self, queries: Vec<Query>) {
+        for mut query in queries.into_iter().rev() {
+            query.retried = true;
+            self.first_unsent = self.first_unsent.wrapping_sub(1);
+            self.unsent.push_front(query);
+        }
+    }
+
+    /// Moves as many lookups as the window allows into the bytes to be written; those for whom
+    /// nobody `waits` any more are left out.
+    pub fn pump(&mut self, waits: impl Fn(Ticket) -> bool) {
+        if !self.is_ready() {
+            return;
+        }
+        while self.in_flight.len() < self.window.allows() {
+            let Some(query) = self.unsent.pop_front() else { break };
+            self.shared.remove(&query.key);
+            self.first_unsent = self.first_unsent.wrapping_add(1);
+            if query.waiters().any(|waiter| waits(waiter.ticket)) {
+                encode(&mut self.out, &[b"GET", &query.key]);
+                self.in_flight.push_back(Sent::Query(query));
+            }
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub fn ping(&mut self) {
+        encode(&mut self.out, &[b"PING"]);
+        self.in_flight.push_back(Sent::Ping);
+    }
+
+    /// The bytes to be written.
+    pub fn to_write(&self) -> &[u8] {
+        self.out.get(self.written..).unwrap_or_default()
+    }
+
+    /// So many of them were written.
+    pub fn wrote(&mut self, count: usize) {
+        self.written += count;
+        if self.written >= self.out.len() {
+            self.out.clear();
+            self.written = 0;
+        }
+    }
+
+    /// Where bytes that are read go.
+    pub fn space(&mut self) -> &mut bytes::BytesMut {
+        self.reader.space()
+    }
+
+    /// The next thing that the bytes read so far mean; `None` asks for more bytes. `admit`
+    /// decides whether a value of so many bytes is kept, given the lookup it answers. An error
+    /// is the end of the connection: see [`Self::end`].
+    pub fn next(
+        &mut self,
+        admit: impl Fn(&Query, usize) -> Admit,
+    ) -> Result<Option<Event>, Reason> {
+        loop {
+            let head = self.in_flight.front();
+            let frame = self.reader.next(|size| match head {
+                Some(Sent::Query(query)) if size <= query.max_size() => admit(query, size),
+                Some(Sent::Query(query)) if size <= query.max_size() + MAX_SKIPPED => Admit::Skip,
+                Some(Sent::Query(_)) => Admit::Refuse,
+                _ => Admit::Take,
+            })?;
+            let Some(frame) = frame else { return Ok(None) };
+            if frame == Frame::Push {
+                continue;
+            }
+            if let Phase::Introducing(handshake) = &mut self.phase {
+                let answer = match &frame {
+                    Frame::Error(code, text) => Answer::Error(code, text),
+                    _ => Answer::Fine,
+                };
+                match handshake.on_reply(answer) {
+                    Next::Read => {}
+                    Next::Write(bytes) => self.out.extend_from_slice(&bytes),
+                    Next::Fail(reason) => return Err(reason),
+                    Next::Ready if self.reader.is_at_rest() => {
+                        self.phase = Phase::Ready;
+                        return Ok(Some(Event::Ready));
+                    }
+                    Next::Ready => return Err(Reason::Protocol),
+                }
+                continue;
+            }
+            return match self.in_flight.pop_front() {
+                Some(Sent::Ping) => Ok(Some(Event::Pong)),
+                Some(Sent::Query(query)) if frame == Frame::Other => {
+                    self.in_flight.push_front(Sent::Query(query));
+                    Err(Reason::Protocol)
+                }
+                Some(Sent::Query(query)) => {
+                    self.replies += 1;
+                    if let Frame::Value(value) = &frame {
+                        self.window.saw(value.len());
+                    }
+                    Ok(Some(Event::Reply(query, frame)))
+                }
+                None => Err(Reason::Protocol),
+            };
+        }
+    }
+
+    /// The connection has ended. The lookup at the head is to blame for a fault in its own reply
+    /// (`head_is_lost`) and is not worth another try.
+    pub fn end(&mut self, head_is_lost: bool) -> Remains {
+        let mut remains = Remains::default();
+        for (at, sent) in self.in_flight.drain(..).enumerate() {
+            match sent {
+                Sent::Query(query) if query.retried || (head_is_lost && at == 0) => {
+                    remains.lost.push(query);
+                }
+                Sent::Query(query) => remains.retry.push(query),
+                Sent::Ping => {}
+            }
+        }
+        self.phase = Phase::Down;
+        self.reader = Reader::default();
+        self.out.clear();
+        self.written = 0;
+        self.replies = 0;
+        remains
+    }
+
+    /// Gives up everything that was not sent.
+    pub fn take_unsent(&mut self) -> Vec<Query> {
+        self.shared.clear();
+        self.first_unsent = 0;
+        self.unsent.drain(..).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::parking::Lot;
+
+    struct Bench {
+        link: Link,
+        lot: Lot<&'static str, ()>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut link = Link::default();
+            let endpoint = Endpoint::parse("redis://h").unwrap();
+            link.connecting();
+            link.connected(&endpoint);
+            link.wrote(link.to_write().len());
+            link.space().extend_from_slice(b"+OK\r\n");
+            assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
+            Self { link, lot: Lot::default() }
+        }
+
+        fn ask(&mut self, key: &[u8], who: &'static str) -> Ticket {
+            let ticket = self.lot.park(who, Instant::now(), Duration::from_secs(1));
+            self.link.enqueue(key, Waiter { ticket, max_size: 100 });
+            ticket
+        }
+
+        fn pump(&mut self) -> Vec<u8> {
+            self.link.pump(|ticket| self.lot.holds(ticket));
+            let out = self.link.to_write().to_vec();
+            self.link.wrote(out.len());
+            out
+        }
+
+        fn read(&mut self, bytes: &[u8]) -> Result<Option<Event>, Reason> {
+            self.link.space().extend_from_slice(bytes);
+            self.link.next(|_, _| Admit::Take)
+        }
+    }
+
+    fn key_of(event: Result<Option<Event>, Reason>) -> Vec<u8> {
+        match event {
+            Ok(Some(Event::Reply(query, _))) => query.key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lookups_of_a_turn_leave_together_and_share() {
+        let mut bench = Bench::new();
+        for (key, who) in [(b"a", "1"), (b"b", "2"), (b"a", "3")] {
+            bench.ask(key, who);
+        }
+        assert_eq!(bench.pump(), b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n");
+        // One that was sent is not shared any more.
+        bench.ask(b"a", "4");
+        assert_eq!(bench.pump(), b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+        let Ok(Some(Event::Reply(query, Frame::Nil))) = bench.read(b"_\r\n") else { panic!() };
+        assert_eq!(query.waiters().count(), 2);
+        assert_eq!(key_of(bench.read(b"$1\r\nx\r\n")), b"b");
+        assert_eq!(key_of(bench.read(b"$1\r\ny\r\n")), b"a");
+        assert!(bench.link.is_idle());
+    }
+
+    #[test]
+    fn a_late_reply_stays_with_its_own_lookup() {
+        let mut bench = Bench::new();
+        let gone = bench.ask(b"gone", "1");
+        bench.pump();
+        bench.lot.cancel(gone);
+        bench.ask(b"here", "2");
+        bench.pump();
+        let Ok(Some(Event::Reply(query, frame))) = bench.read(b"$4\r\nlate\r\n") else { panic!() };
+        assert_eq!((query.key.as_slice(), frame), (&b"gone"[..], Frame::Value("late".into())));
+        assert!(!query.waiters().any(|waiter| bench.lot.holds(waiter.ticket)));
+        assert_eq!(key_of(bench.read(b"$4\r\nmine\r\n")), b"here");
+    }
+
+    #[test]
+    fn a_lookup_that_nobody_waits_for_is_not_sent() {
+        let mut bench = Bench::new();
+        let gone = bench.ask(b"gone", "1");
+        bench.lot.cancel(gone);
+        assert!(bench.pump().is_empty() && bench.link.is_idle());
+    }
+
+    #[test]
+    fn a_broken_connection_is_retried_once() {
+        let mut bench = Bench::new();
+        for key in [b"a", b"b"] {
+            bench.ask(key, "w");
+        }
+        bench.pump();
+        let remains = bench.link.end(false);
+        assert_eq!((remains.retry.len(), remains.lost.len()), (2, 0));
+        bench.ask(b"c", "w");
+        bench.link.retry(remains.retry);
+        bench.link.phase = Phase::Ready;
+        let sent = bench.pump();
+        assert!(
+            sent.starts_with(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n") && sent.ends_with(b"$1\r\nc\r\n")
+        );
+        let remains = bench.link.end(false);
+        assert_eq!((remains.retry.len(), remains.lost.len()), (1, 2));
+    }
+
+    #[test]
+    fn sharing_survives_a_retry() {
+        let mut bench = Bench::new();
+        bench.ask(b"a", "1");
+        bench.pump();
+        bench.ask(b"b", "2");
+        let remains = bench.link.end(false);
+        bench.link.retry(remains.retry);
+        bench.ask(b"b", "3");
+        bench.link.phase = Phase::Ready;
+        let sent = bench.pump();
+        assert_eq!(sent.windows(3).filter(|window| window == b"GET").count(), 2);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_a_fault() {
+        assert!(matches!(Bench::new().read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
+        assert!(matches!(Bench::new().read(b">2\r\n+a\r\n+b\r\n"), Ok(None)));
+        let mut bench = Bench::new();
+        bench.ask(b"a", "1");
+        bench.pump();
+        assert!(matches!(bench.read(b":1\r\n"), Err(Reason::Protocol)));
+        assert_eq!(bench.link.end(true).lost.len(), 1);
+    }
+
+    #[test]
+    fn a_value_beyond_every_limit_is_skipped() {
+        let mut bench = Bench::new();
+        bench.ask(b"large", "1");
+        bench.ask(b"b", "2");
+        bench.pump();
+        let large = [b"$200\r\n".to_vec(), vec![b'x'; 200], b"\r\n_\r\n".to_vec()].concat();
+        let Ok(Some(Event::Reply(_, frame))) = bench.read(&large) else { panic!() };
+        assert_eq!(frame, Frame::Skipped(200));
+        assert_eq!(key_of(bench.read(b"")), b"b");
+    }
+}
