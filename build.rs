@@ -30,8 +30,10 @@ const STRUCTURES: &[Structure] = &[
             "main",
             "host_start",
             "host_end",
+            "upstream",
+            "err_status",
         ],
-        &["count", "internal", "header_only", "allow_ranges", "post_action"],
+        &["count", "internal", "header_only", "allow_ranges", "post_action", "error_page"],
     ),
     ("ngx_http_headers_in_t", &["headers", "host", "authorization", "server"], &[]),
     (

@@ -6,8 +6,8 @@ set -euo pipefail
 task=${1:?a task: build, run, test or bench}
 
 build=(gcc libc6-dev make nginx nginx-dev libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
-run=(redis-server python3 python3-venv curl procps)
-bench=(wrk memcached libnginx-mod-http-lua lua-resty-redis)
+run=(redis-server python3 python3-venv curl procps wrk)
+bench=(memcached libnginx-mod-http-lua)
 
 packages=("${build[@]}")
 case $task in

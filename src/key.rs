@@ -1,5 +1,7 @@
 //! Parts of a request to key bytes: what `redis_cache_key` says, and the two default keys.
 
+use std::borrow::Cow;
+
 use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::Sha256;
@@ -46,18 +48,20 @@ pub struct Key {
 
 impl KeyShape {
     /// The key of `text`. An empty text, or a key above [`MAX_KEY`], is a bypass.
-    pub fn key(&self, text: Vec<u8>) -> Result<Key, Reason> {
+    pub fn key(&self, text: Cow<'_, [u8]>) -> Result<Key, Reason> {
         if text.is_empty() || text.len() > MAX_KEY - self.prefix.len().min(MAX_KEY) {
             return Err(Reason::Key);
         }
-        let mut bytes = self.prefix.clone();
+        let room = if self.hash == Hash::None { text.len() } else { 64 };
+        let mut bytes = Vec::with_capacity(self.prefix.len() + room);
+        bytes.extend_from_slice(&self.prefix);
         match self.hash {
             Hash::None => bytes.extend_from_slice(&text),
             Hash::Md5 => push_hex(&mut bytes, &Md5::digest(&text)),
             Hash::Sha1 => push_hex(&mut bytes, &Sha1::digest(&text)),
             Hash::Sha256 => push_hex(&mut bytes, &Sha256::digest(&text)),
         }
-        let hashed_text = (self.hash != Hash::None).then_some(text);
+        let hashed_text = (self.hash != Hash::None).then(|| text.into_owned());
         Ok(Key { bytes, hashed_text })
     }
 }
@@ -171,17 +175,17 @@ mod tests {
 
     #[test]
     fn empty_and_oversized_texts_are_a_bypass() {
-        assert_eq!(shape(Hash::None).key(vec![]), Err(Reason::Key));
-        assert_eq!(shape(Hash::Md5).key(vec![b'x'; MAX_KEY]), Err(Reason::Key));
-        assert!(shape(Hash::None).key(vec![b'x'; MAX_KEY - 2]).is_ok());
+        assert_eq!(shape(Hash::None).key(Cow::Borrowed(b"")), Err(Reason::Key));
+        assert_eq!(shape(Hash::Md5).key(vec![b'x'; MAX_KEY].into()), Err(Reason::Key));
+        assert!(shape(Hash::None).key(vec![b'x'; MAX_KEY - 2].into()).is_ok());
     }
 
     #[test]
     fn a_hashed_key_remembers_its_text() {
-        let key = shape(Hash::Sha1).key(b"abc".to_vec()).unwrap();
+        let key = shape(Hash::Sha1).key(b"abc".as_slice().into()).unwrap();
         assert_eq!(key.bytes, b"p:a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(key.hashed_text.as_deref(), Some(&b"abc"[..]));
-        assert_eq!(shape(Hash::None).key(b"a\0b".to_vec()).unwrap().bytes, b"p:a\0b");
+        assert_eq!(shape(Hash::None).key(b"a\0b".as_slice().into()).unwrap().bytes, b"p:a\0b");
     }
 
     #[test]

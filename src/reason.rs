@@ -73,6 +73,7 @@ reasons! {
     BypassCondition "bypass" Bypass "A value of redis_cache_bypass was neither empty nor 0.";
     Host "host" Bypass "The Host header is not the host that selected the server, or its port is no number.";
     Subrequest "subrequest" Bypass "A subrequest that only grants access or mirrors is never looked up.";
+    Redirect "redirect" Bypass "An internal redirect after another response: the request's target no longer names the page.";
     Key "key" Bypass "The key came out empty or longer than 64 KiB.";
     Refused "refused" Error "Redis could not be reached: the connection was refused or failed.";
     Timeout "timeout" Error "Redis did not answer within the time budget.";

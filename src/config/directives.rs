@@ -284,15 +284,20 @@ fn pass(
     _: &mut dyn Environment,
 ) -> Result<(), String> {
     let url = first(arguments);
-    let endpoint = Endpoint::parse(url).map_err(|error| {
-        // A URL that may hold a password is never repeated.
-        if url.contains('@') {
-            format!("has a URL that {error}")
-        } else {
-            format!("has the URL \"{url}\", which {error}")
-        }
-    })?;
+    let endpoint = Endpoint::parse(url)
+        .map_err(|error| format!("has the URL \"{}\", which {error}", without_secrets(url)))?;
     once(&mut settings.pass, endpoint)
+}
+
+/// A wrong URL as it may be shown: cut behind the scheme where a password may stand, be it in a
+/// wrong place.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    let is_port = |text: &str| {
+        text.split('/').next().unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let innocent = !rest.contains(['@', '?']) && rest.split(':').skip(1).all(is_port);
+    if innocent { url.to_owned() } else { format!("{scheme}:...") }
 }
 
 fn fallback(

@@ -70,13 +70,15 @@ impl<'a> Page<'a> {
         self.values(name).next()
     }
 
-    /// The fields that go to the client: neither hop-by-hop, nor personal (Set-Cookie), nor those
-    /// that are stated anew (Age, Content-Length, Accept-Ranges).
+    /// The fields that go to the client: neither hop-by-hop, nor personal (Set-Cookie), nor meant
+    /// for nginx alone (X-Accel-*), nor those that are stated anew (Age, Content-Length,
+    /// Accept-Ranges).
     pub fn fields_to_send(&self) -> impl Iterator<Item = Field<'a>> {
         const STATED_ANEW: [&str; 5] =
             ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
         self.fields.iter().copied().filter(|field| {
             !STATED_ANEW.iter().any(|name| field.name.eq_ignore_ascii_case(name))
+                && !is_for_nginx(field.name)
                 && !hop_by_hop::is(field.name, self.values("connection"))
         })
     }
@@ -96,6 +98,9 @@ pub fn decode(value: &[u8]) -> Result<Stored<'_>, Reason> {
         &mut space,
     );
     let Ok(httparse::Status::Complete(end)) = parsed else { return Err(Reason::Entry) };
+    if has_bare_line_end(value.get(..end).unwrap_or_default()) {
+        return Err(Reason::Entry);
+    }
     let body = value.get(end..).unwrap_or_default();
     let mut facts = None;
     let mut fields = Vec::with_capacity(response.headers.len());
@@ -130,6 +135,17 @@ pub fn decode(value: &[u8]) -> Result<Stored<'_>, Reason> {
     Ok(Stored::Page(page))
 }
 
+/// nginx's own control fields, which proxy_pass hides from clients too.
+fn is_for_nginx(name: &str) -> bool {
+    name.as_bytes().get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))
+}
+
+/// The form has CR LF alone; httparse takes a bare LF as well.
+fn has_bare_line_end(head: &[u8]) -> bool {
+    let mut before = 0;
+    head.iter().any(|&byte| std::mem::replace(&mut before, byte) != b'\r' && byte == b'\n')
+}
+
 /// Reads the raw form: the value is the body, an empty value an empty page.
 pub fn decode_raw(value: &[u8]) -> Result<&[u8], Reason> {
     if is_pickle(value) { Err(Reason::Pickle) } else { Ok(value) }
@@ -159,6 +175,8 @@ mod tests {
         assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b\0c\r\n\r\n"), Some(Reason::Entry));
         assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n"), Some(Reason::Entry));
         assert_eq!(reason(b"HTTP/2.0 200 OK\r\n\r\n"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\nA: b\n\nbody"), Some(Reason::Entry));
+        assert_eq!(reason(b"HTTP/1.1 200 OK\r\nA: b\n\r\nbody"), Some(Reason::Entry));
         for code in [100, 101, 199, 206, 304, 600, 999] {
             let value = format!("HTTP/1.1 {code} X\r\n\r\n");
             assert_eq!(reason(value.as_bytes()), Some(Reason::Entry), "{code}");
@@ -183,7 +201,7 @@ mod tests {
     fn fields_that_never_leave() {
         let value =
             b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nX-Hop: 1\r\nConnection: close, x-hop\r\n\
-            Transfer-Encoding: chunked\r\nAge: 5\r\nContent-Length: 1\r\nX-Stays: 1\r\n\
+            X-Accel-Redirect: /secret\r\nTransfer-Encoding: chunked\r\nAge: 5\r\nContent-Length: 1\r\nX-Stays: 1\r\n\
             Redis-Cache: v=1\r\n\r\nb";
         let Ok(Stored::Page(page)) = decode(value) else { panic!("no page") };
         let names: Vec<_> = page.fields_to_send().map(|field| field.name).collect();

@@ -11,8 +11,9 @@ use crate::key::push_hex;
 pub fn is_indexed<'a>(mut lines: impl Iterator<Item = &'a [u8]>, indexed: &[String]) -> bool {
     lines.all(|line| {
         list_members(line).all(|name| {
-            name.eq_ignore_ascii_case(b"accept-encoding")
-                || indexed.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+            name != b"*"
+                && (name.eq_ignore_ascii_case(b"accept-encoding")
+                    || indexed.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
         })
     })
 }

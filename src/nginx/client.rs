@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::SockAddr;
 
 use super::conf::{EndpointConf, MainConf};
-use super::memory::Memory;
+use super::memory::{Held, Memory};
 use super::socket::{Owner, Peer, Progress};
 use super::worker::{Answer, Desk};
 use crate::reason::Reason;
@@ -30,6 +30,13 @@ pub(super) struct Client {
     connections: Vec<Connection>,
     breaker: Breaker,
     oversize: Oversize,
+}
+
+/// A lookup that may be asked.
+#[derive(Clone, Copy)]
+pub(super) struct Admitted {
+    connection: usize,
+    hash: u64,
 }
 
 /// One connection, open or not.
@@ -85,7 +92,7 @@ impl Client {
         max_size: usize,
         now: Instant,
         desk: &mut Desk,
-    ) -> Result<usize, Reason> {
+    ) -> Result<Admitted, Reason> {
         if self.oversize.knows(key, max_size, now) {
             return Err(Reason::TooLarge);
         }
@@ -103,13 +110,13 @@ impl Client {
         if connection.link.is_down() && connection.backoff.holds(now) {
             return Err(connection.failure);
         }
-        Ok(number)
+        Ok(Admitted { connection: number, hash })
     }
 
     /// Takes a lookup, to be sent at the end of this turn.
     pub fn ask(
         &mut self,
-        number: usize,
+        Admitted { connection: number, hash }: Admitted,
         key: &[u8],
         waiter: Waiter,
         timeout: Duration,
@@ -118,7 +125,7 @@ impl Client {
     ) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.patience = timeout;
-        connection.link.enqueue(key, waiter);
+        connection.link.enqueue(key, hash, waiter);
         if connection.link.is_down() {
             self.connect(number, desk, memory);
         } else if connection.link.is_ready() {
@@ -227,6 +234,12 @@ impl Client {
             connection.close();
             return;
         }
+        if connection.link.is_connecting() {
+            if peer.connect_failed() {
+                self.fail(number, Reason::Refused, desk, memory);
+            }
+            return;
+        }
         if peer.watch_is_over() {
             let silence = connection.progress.elapsed();
             if connection.link.awaits_reply() && silence >= connection.patience {
@@ -287,12 +300,22 @@ impl Client {
         memory: &Memory,
     ) -> Result<(), Reason> {
         let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
+        let mut unserved = Vec::new();
         loop {
             let next = connection.link.next(|query, size| {
                 let wanted = |w: Waiter| w.max_size >= size && desk.lot.holds(w.ticket);
-                let keep = memory.has_room_for(size) && query.waiters().any(wanted);
-                if keep { Admit::Take } else { Admit::Skip }
+                if memory.has_room_for(size) && query.waiters().any(wanted) {
+                    return Admit::Take;
+                }
+                unserved.extend(query.waiters().map(|waiter| (waiter, size)));
+                Admit::Skip
             })?;
+            // Nobody waits for the end of a value that is not kept.
+            for (waiter, size) in unserved.drain(..) {
+                let reason =
+                    if size > waiter.max_size { Reason::TooLarge } else { Reason::Overload };
+                desk.deposit(waiter.ticket, Answer::Fault(reason));
+            }
             match next {
                 None => return Ok(()),
                 Some(Event::Ready) => {
@@ -302,7 +325,10 @@ impl Client {
                     }
                     desk.flush_later(self.at, number);
                 }
-                Some(Event::Pong) => self.breaker.success(),
+                Some(Event::Pong(Frame::Error(..))) => {
+                    self.breaker.fault(Instant::now());
+                }
+                Some(Event::Pong(_)) => self.breaker.success(),
                 Some(Event::Reply(query, frame)) => {
                     let oversize = &mut self.oversize;
                     match deliver(&query, frame, oversize, desk, memory) {
@@ -322,16 +348,18 @@ impl Client {
         let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
         let was_ready = connection.link.is_ready();
-        let was_idle = connection.link.is_idle();
         let proved = connection.link.has_proved_itself();
         connection.close_peer();
         let head_is_lost = matches!(reason, Reason::Protocol | Reason::TooLarge);
         let remains = connection.link.end(head_is_lost);
         connection.failure = reason;
-        let harmless = reason == Reason::TooLarge
-            || (reason == Reason::Closed && was_ready && (was_idle || proved));
+        let all_retried = was_ready && remains.lost.is_empty();
+        let harmless =
+            reason == Reason::TooLarge || (reason == Reason::Closed && (all_retried || proved));
         if !harmless {
             self.breaker.fault(now);
+        }
+        if !was_ready {
             connection.backoff.failed(now, Peer::random());
         }
         if reason == Reason::TooLarge {
@@ -387,25 +415,19 @@ fn deliver(
 ) -> Option<Reason> {
     match frame {
         Frame::Value(value) => {
+            let size = value.len();
             let held = memory.hold(value);
-            for waiter in query.waiters() {
-                let fits = held.value.len() <= waiter.max_size;
-                let answer = match fits {
-                    true => Answer::Value(held.clone()),
-                    false => Answer::Fault(Reason::TooLarge),
-                };
-                desk.deposit(waiter.ticket, answer);
+            let answer = |waiter: Waiter, held: Held| match size <= waiter.max_size {
+                true => Answer::Value(held),
+                false => Answer::Fault(Reason::TooLarge),
+            };
+            for &waiter in query.others() {
+                desk.deposit(waiter.ticket, answer(waiter, held.clone()));
             }
+            desk.deposit(query.first().ticket, answer(query.first(), held));
             None
         }
         Frame::Skipped(size) => {
-            for waiter in query.waiters() {
-                let reason = match size > waiter.max_size {
-                    true => Reason::TooLarge,
-                    false => Reason::Overload,
-                };
-                desk.deposit(waiter.ticket, Answer::Fault(reason));
-            }
             if size > query.max_size() {
                 oversize.remember(&query.key, query.max_size(), Instant::now());
             }

@@ -34,7 +34,7 @@ pub(super) fn leave(lookup: &Lookup, reason: Reason) -> ngx_int_t {
 fn hand_over_key(lookup: &Lookup, reason: Reason) -> Option<()> {
     let request = lookup.request();
     strip(request)?;
-    if !reason.may_fill() || !request.is_get() {
+    if !reason.may_fill() || !request.is_get() || request.is_after_response() {
         return Some(());
     }
     let Some(value) = lookup.key.as_ref().and_then(|key| header_form(&key.bytes)) else {

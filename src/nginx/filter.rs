@@ -1,4 +1,5 @@
-//! The header filter: Cache-Status, on what Redis answered and on what the fallback answered.
+//! The header filter, for what Redis answered and for what the fallback answered: Cache-Status is
+//! added, and a Redis-Cache line of the application, which only a stored page may have, dropped.
 
 use std::ptr::{self, addr_of_mut};
 
@@ -10,6 +11,7 @@ use ngx::ffi::{
 use super::context::Lookup;
 use super::request::Request;
 use super::{list, rc, str_over};
+use crate::entry;
 use crate::http::cache_status;
 
 static mut NEXT: ngx_http_output_header_filter_pt = None;
@@ -29,7 +31,7 @@ pub(super) unsafe fn register() {
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request whose header is about to be sent.
     unsafe {
-        if Request::new(request).is_some_and(|request| add_cache_status(request).is_none()) {
+        if Request::new(request).is_some_and(|request| treat(request).is_none()) {
             return rc::ERROR;
         }
         match *addr_of_mut!(NEXT) {
@@ -40,11 +42,13 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
 }
 
 /// `None` is out of memory.
-fn add_cache_status(request: Request) -> Option<()> {
+fn treat(request: Request) -> Option<()> {
     if !request.is_main() {
         return Some(());
     }
     let Some(lookup) = Lookup::of(request) else { return Some(()) };
+    // SAFETY: the request is alive; nginx sends no field whose hash is 0.
+    unsafe { list::hide(&raw mut (*request.as_ptr()).headers_out.headers, entry::LINE) };
     let Some(reason) = lookup.reason() else { return Some(()) };
     if !lookup.plan.plan.status_header || lookup.status_sent {
         return Some(());

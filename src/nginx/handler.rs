@@ -121,11 +121,11 @@ fn go_on(lookup: &mut Lookup, step: &Step, answer: Answer) -> Option<ngx_int_t> 
         Answer::Nil if matches!(step, Step::Variant(_)) => Err(Reason::Vary),
         Answer::Nil => Err(Reason::Absent),
         Answer::Value(held) => {
-            let value = held.value.clone();
+            let (start, length) = (held.value.as_ptr(), held.value.len());
             lookup.value = Some(held);
             // SAFETY: the lookup holds the value for as long as the request's pool lives, and
-            // nothing writes to it; `value` is a second handle on the same memory.
-            let value = unsafe { std::slice::from_raw_parts(value.as_ptr(), value.len()) };
+            // nothing writes to it.
+            let value = unsafe { std::slice::from_raw_parts(start, length) };
             judge(lookup, step, value)
         }
     };

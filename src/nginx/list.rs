@@ -75,6 +75,27 @@ pub(super) unsafe fn push(
     }
 }
 
+/// Keeps the fields called `name` of a response from being sent.
+///
+/// # Safety
+/// The list is a request's `headers_out`.
+pub(super) unsafe fn hide(list: *mut ngx_list_t, name: &str) {
+    // SAFETY: the caller guarantees it; every element of a part may be written to.
+    unsafe {
+        let mut part = &raw mut (*list).part;
+        while !part.is_null() {
+            let elements = (*part).elts.cast::<ngx_table_elt_t>();
+            for at in 0..(*part).nelts {
+                let field = elements.add(at);
+                if bytes_of((*field).key).eq_ignore_ascii_case(name.as_bytes()) {
+                    (*field).hash = 0;
+                }
+            }
+            part = (*part).next;
+        }
+    }
+}
+
 /// Removes every field for which `unwanted` holds. The others stay where they are in memory:
 /// the part of the list is split around the removed one.
 ///

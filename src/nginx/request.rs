@@ -1,5 +1,6 @@
 //! A view of a request: what the pure half asks of it.
 
+use std::borrow::Cow;
 use std::ptr::NonNull;
 
 use ngx::ffi::{
@@ -121,6 +122,8 @@ impl Request {
             authorization: !raw.headers_in.authorization.is_null(),
             headers_only_subrequest: !self.is_main() && raw.header_only() != 0,
             host_is_the_servers: self.authority().is_ok(),
+            target_is_stale: self.is_after_response()
+                && !matches!(plan.key_source, KeySource::Template(_)),
             bypass: plan
                 .bypass
                 .iter()
@@ -128,20 +131,27 @@ impl Request {
         }
     }
 
+    /// Whether an internal redirect brought the request here after another response: error_page
+    /// and X-Accel-Redirect do, try_files does not.
+    pub fn is_after_response(self) -> bool {
+        let raw = self.raw();
+        !raw.upstream.is_null() || raw.error_page() != 0 || raw.err_status != 0
+    }
+
     /// The key under which this request is looked up.
     pub fn key(self, plan: &Plan) -> Result<Key, Reason> {
-        let text = match plan.key_source {
-            KeySource::CacheUri => self.cache_uri()?,
+        let text: Cow<'_, [u8]> = match plan.key_source {
+            KeySource::CacheUri => self.cache_uri()?.into(),
             KeySource::HostAndRequestUri => {
                 let mut text = match self.host_header() {
                     Some(host) => host.to_vec(),
                     None => self.authority()?.host.to_vec(),
                 };
                 text.extend_from_slice(&self.target().ok_or(Reason::Internal)?);
-                text
+                text.into()
             }
             KeySource::Template(template) => {
-                self.evaluate(template).ok_or(Reason::Internal)?.to_vec()
+                self.evaluate(template).ok_or(Reason::Internal)?.into()
             }
         };
         plan.key_shape.key(text)
@@ -215,7 +225,7 @@ impl Request {
 
     /// The request target as it was sent; of a subrequest its own uri, escaped, and args.
     /// `None` is out of memory.
-    fn target<'a>(self) -> Option<std::borrow::Cow<'a, [u8]>> {
+    fn target<'a>(self) -> Option<Cow<'a, [u8]>> {
         let raw = self.raw();
         // SAFETY: strings of a request live as long as it; the escaped uri is written into a
         // vector of the size that nginx computes.

@@ -8,6 +8,7 @@ use ngx::ffi::{
 use super::context::Lookup;
 use super::request::Request;
 use super::{handler, rc};
+use crate::reason::Status;
 
 /// The value of a variable; `None` is not found, an empty string in most places.
 type Get = fn(Request) -> Option<Vec<u8>>;
@@ -30,7 +31,10 @@ const VARIABLES: &[(&str, Get)] = &[
     }),
     ("redis_cache_server", |request| {
         let lookup = Lookup::of(request)?;
-        lookup.took?;
+        let failed = lookup.reason().is_some_and(|reason| reason.status() == Status::Error);
+        if lookup.took.is_none() && !failed {
+            return None;
+        }
         let name = &request.main_conf()?.endpoints.get(lookup.plan.endpoint)?.name;
         Some(name.clone().into_bytes())
     }),

@@ -184,20 +184,20 @@ impl Worker {
         if left.is_zero() {
             return Err(Reason::Timeout);
         }
-        let connection = match plan.io {
-            Io::Event => endpoint.client.admit(key, plan.max_size, now, &mut self.desk)?,
-            Io::Blocking => 0,
+        let admitted = match plan.io {
+            Io::Event => Some(endpoint.client.admit(key, plan.max_size, now, &mut self.desk)?),
+            Io::Blocking => None,
         };
         endpoint.waiting += 1;
         let waiter = Waiter { lookup: NonNull::from(lookup), endpoint: active.endpoint };
         let ticket = self.desk.lot.park(waiter, began, timeout);
-        match plan.io {
-            Io::Event => {
+        match admitted {
+            Some(admitted) => {
                 let waiter = link::Waiter { ticket, max_size: plan.max_size };
                 let memory = &endpoint.memory;
-                endpoint.client.ask(connection, key, waiter, timeout, &mut self.desk, memory);
+                endpoint.client.ask(admitted, key, waiter, timeout, &mut self.desk, memory);
             }
-            Io::Blocking => {
+            None => {
                 let answer = match endpoint.pool.get(key, left, plan.max_size) {
                     Reply::Value(value) if endpoint.memory.has_room_for(value.len()) => {
                         Answer::Value(endpoint.memory.hold(value))

@@ -13,6 +13,9 @@ pub struct RequestFacts {
     pub headers_only_subrequest: bool,
     /// The Host header is the host that selected the server.
     pub host_is_the_servers: bool,
+    /// The key is made of the request's target, and the request was redirected internally after
+    /// another response (error_page, X-Accel-Redirect): the target names another page.
+    pub target_is_stale: bool,
     /// A value of `redis_cache_bypass` is neither empty nor `0`.
     pub bypass: bool,
 }
@@ -27,6 +30,8 @@ pub fn look_up(request: &RequestFacts) -> Result<(), Reason> {
         Err(Reason::Authorization)
     } else if !request.host_is_the_servers {
         Err(Reason::Host)
+    } else if request.target_is_stale {
+        Err(Reason::Redirect)
     } else if request.bypass {
         Err(Reason::BypassCondition)
     } else {
@@ -49,6 +54,7 @@ mod tests {
         authorization: false,
         headers_only_subrequest: false,
         host_is_the_servers: true,
+        target_is_stale: false,
         bypass: false,
     };
 
@@ -60,6 +66,7 @@ mod tests {
             (RequestFacts { authorization: true, ..PLAIN }, Reason::Authorization),
             (RequestFacts { headers_only_subrequest: true, ..PLAIN }, Reason::Subrequest),
             (RequestFacts { host_is_the_servers: false, ..PLAIN }, Reason::Host),
+            (RequestFacts { target_is_stale: true, ..PLAIN }, Reason::Redirect),
             (RequestFacts { bypass: true, ..PLAIN }, Reason::BypassCondition),
         ];
         for (facts, reason) in refusals {

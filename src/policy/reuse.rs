@@ -108,5 +108,8 @@ mod tests {
         let variant = ClientFacts { indexed: &indexed, ..CLIENT };
         assert!(try_reuse("Vary: Cookie\r\n", &variant).is_ok());
         assert_eq!(try_reuse("Vary: Cookie, Accept\r\n", &variant), Err(Reason::Vary));
+        let indexed = ["*".to_owned()];
+        let star = ClientFacts { indexed: &indexed, ..CLIENT };
+        assert_eq!(try_reuse("Vary: *\r\n", &star), Err(Reason::Vary));
     }
 }

@@ -23,6 +23,7 @@ pub fn reason_of(error: &io::Error) -> Reason {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Reason::Timeout,
         io::ErrorKind::FileTooLarge => Reason::TooLarge,
+        io::ErrorKind::InvalidData => Reason::Protocol,
         _ => Reason::Closed,
     }
 }
@@ -91,7 +92,7 @@ impl Stream {
             failure: None,
             count: 0,
             line_ends: 0,
-            first: 0,
+            head: Vec::new(),
             last: 0,
         }
     }
@@ -111,7 +112,8 @@ pub struct ReplyReader<'a> {
     failure: Option<Reason>,
     count: usize,
     line_ends: usize,
-    first: u8,
+    /// The beginning of the reply: its type and, of a string, the length.
+    head: Vec<u8>,
     last: u8,
 }
 
@@ -136,28 +138,34 @@ impl ReplyReader<'_> {
         self.line_ends == 1 && self.last == b'\n'
     }
 
-    /// Refuses a string whose announced length is beyond the limit, before its body is read.
+    /// Refuses a string whose announced length is beyond the limit before its body is read, and
+    /// a negative length other than that of a nil.
     fn check(&mut self, read: &[u8]) -> io::Result<()> {
-        if self.count == 0 {
-            self.first = read.first().copied().unwrap_or_default();
-            if let Some(digits) = read.strip_prefix(b"$") {
-                let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
-                let digits = std::str::from_utf8(digits.get(..end).unwrap_or_default());
-                let length = digits.unwrap_or_default().parse::<usize>();
-                if length.is_ok_and(|length| length > self.max_size) {
-                    return Err(io::ErrorKind::FileTooLarge.into());
-                }
-            }
+        if self.head.len() < FRAME {
+            self.head.extend(read.iter().take(FRAME - self.head.len()));
+            self.check_length()?;
         }
         self.count += read.len();
         if self.count > self.max_size.saturating_add(FRAME) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        if self.first != b'$' || self.count <= FRAME {
+        if self.head.first() != Some(&b'$') || self.count <= FRAME {
             self.line_ends += read.iter().filter(|&&byte| byte == b'\n').count();
         }
         self.last = read.last().copied().unwrap_or(self.last);
         Ok(())
+    }
+
+    fn check_length(&self) -> io::Result<()> {
+        let Some(rest) = self.head.strip_prefix(b"$") else { return Ok(()) };
+        let Some(end) = rest.iter().position(|&byte| byte == b'\r') else { return Ok(()) };
+        let length = std::str::from_utf8(rest.get(..end).unwrap_or_default()).unwrap_or_default();
+        match length.parse::<usize>() {
+            Ok(length) if length > self.max_size => Err(io::ErrorKind::FileTooLarge.into()),
+            Ok(_) => Ok(()),
+            Err(_) if length == "-1" => Ok(()),
+            Err(_) => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.fake_redis import FakeRedis  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
