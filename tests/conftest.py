@@ -4,6 +4,7 @@ Everything listens on loopback, lives in the test's temporary directory and is e
 A test fails on any [alert] or [emerg] line and on any worker that exited on a signal.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support.checks import APP  # noqa: E402
 from support.fake_redis import FakeRedis  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
+
+# The defaults are for production; a test machine may be busy.
+BUDGET = "redis_cache_connect_timeout 2s; redis_cache_timeout 2s;"
 
 ENGINES = ["event", "blocking"]
 
@@ -75,7 +80,7 @@ def serve(start_nginx, redis, origin, io):
 
     def start(location="", http="", server="", locations="", target=None, app="", **arguments):
         return start_nginx(
-            http=f"redis_cache_io {io};\n{http}",
+            http=f"redis_cache_io {io};\n{BUDGET}\n{http}",
             server=f"""
                 {server}
                 location / {{
@@ -94,3 +99,16 @@ def serve(start_nginx, redis, origin, io):
         )
 
     return start
+
+
+@pytest.fixture
+def check(tmp_path, io):
+    """`check(server, http)`: whether `nginx -t` passes, and what it says."""
+    count = itertools.count()
+
+    def check(server="", http="", app=APP):
+        http = f"redis_cache_io {io}; {http}" if "redis_cache_io" not in server + http else http
+        directory = tmp_path / f"check{next(count)}"
+        return Nginx(directory, server=f"{server}\n{app}", http=http).test()
+
+    return check

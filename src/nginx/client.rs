@@ -47,8 +47,10 @@ struct Connection {
     backoff: Backoff,
     /// Why connecting failed last.
     failure: Reason,
-    /// Attempts so far: each takes the next address.
-    attempts: usize,
+    /// The address that is tried next.
+    next_address: usize,
+    /// Addresses that this attempt has not tried yet.
+    untried: usize,
     /// A sign of life is wanted as soon as the connection is ready.
     probes: bool,
     /// When bytes came last, or a lookup was sent while none was in flight.
@@ -65,7 +67,8 @@ impl Client {
             owner: Box::new(Owner { main, endpoint: at, connection: number }),
             backoff: Backoff::default(),
             failure: Reason::Refused,
-            attempts: 0,
+            next_address: 0,
+            untried: 0,
             probes: false,
             progress: Instant::now(),
             patience: conf.connections.connect_timeout,
@@ -140,10 +143,18 @@ impl Client {
         desk.flush_later(self.at, 0);
     }
 
+    /// Connects to the first address of the server that answers.
     fn connect(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.untried = self.addresses.len();
+        }
+        self.connect_to_next(number, desk, memory);
+    }
+
+    fn connect_to_next(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let address = self.addresses.get(connection.attempts % self.addresses.len().max(1));
-        connection.attempts = connection.attempts.wrapping_add(1);
+        let address = self.addresses.get(connection.next_address % self.addresses.len().max(1));
+        connection.untried = connection.untried.saturating_sub(1);
         let peer = address.and_then(|address| Peer::connect(address, &mut connection.owner));
         let Some(peer) = peer else {
             self.fail(number, Reason::Refused, desk, memory);
@@ -348,6 +359,14 @@ impl Client {
         let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
         let was_ready = connection.link.is_ready();
+        if !was_ready {
+            connection.next_address = connection.next_address.wrapping_add(1);
+            if connection.untried > 0 && reason == Reason::Refused {
+                connection.close_peer();
+                self.connect_to_next(number, desk, memory);
+                return;
+            }
+        }
         let proved = connection.link.has_proved_itself();
         connection.close_peer();
         let head_is_lost = matches!(reason, Reason::Protocol | Reason::TooLarge);

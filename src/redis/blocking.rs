@@ -1,9 +1,10 @@
 //! Queries that block the worker, `redis_cache_io blocking`: a small pool of connections to one
-//! endpoint, with the `redis` crate reading the replies.
+//! endpoint, with the `redis` crate reading the values.
 //!
 //! A query never takes longer than its budget, connecting included. A connection that failed,
 //! or on which anything but the awaited reply arrived, is closed and never used again.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::endpoint::{Endpoint, ServerAddr};
 use super::error_reply;
 use super::handshake::{Answer, Handshake, Next};
 use super::oversize::Oversize;
+use super::reader::{Admit, Frame, Reader};
 use crate::reason::Reason;
 
 /// The largest reply of a handshake, in bytes.
@@ -123,24 +125,19 @@ impl Pool {
         let deadline = deadline.min(Instant::now() + self.settings.connect_timeout);
         let stream = Stream::connect(&self.settings.addresses, deadline)?;
         let (mut handshake, mut out) = Handshake::start(&self.settings.endpoint);
-        let mut parser = Parser::new();
+        let mut replies = Reader::default();
         loop {
             stream.write_all(&out, deadline).map_err(|error| reason_of(&error))?;
             out = loop {
-                let mut reader = stream.reply(deadline, MAX_HANDSHAKE_REPLY);
-                let value = parser
-                    .parse_value(&mut reader)
-                    .map_err(|_| reader.failure().unwrap_or(Reason::Protocol))?;
-                let answer = match &value {
-                    Value::ServerError(error) => {
-                        Answer::Error(error.code(), error.details().unwrap_or_default())
-                    }
-                    _ => Answer::Fine,
+                let answer = match next_reply(&stream, &mut replies, deadline)? {
+                    Frame::Error(code, text) => handshake.on_reply(Answer::Error(&code, &text)),
+                    _ => handshake.on_reply(Answer::Fine),
                 };
-                match handshake.on_reply(answer) {
+                match answer {
                     Next::Read => {}
                     Next::Write(bytes) => break bytes,
-                    Next::Ready => return Ok(stream),
+                    Next::Ready if replies.is_at_rest() => return Ok(stream),
+                    Next::Ready => return Err(Reason::Protocol),
                     Next::Fail(reason) => return Err(reason),
                 }
             };
@@ -173,6 +170,19 @@ impl Pool {
             }
             _ => Err(Failure { reason: Reason::Protocol, was_dead: false }),
         }
+    }
+}
+
+/// The next reply of a handshake.
+fn next_reply(stream: &Stream, replies: &mut Reader, deadline: Instant) -> Result<Frame, Reason> {
+    let mut input = stream.reply(deadline, MAX_HANDSHAKE_REPLY);
+    let mut piece = [0; 4096];
+    loop {
+        if let Some(frame) = replies.next(|_| Admit::Take)? {
+            return Ok(frame);
+        }
+        let read = input.read(&mut piece).map_err(|error| reason_of(&error))?;
+        replies.space().extend_from_slice(piece.get(..read).unwrap_or_default());
     }
 }
 

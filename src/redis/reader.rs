@@ -116,17 +116,15 @@ impl Reader {
             }
             State::Skip(size, left) => {
                 let size = *size;
-                let here = (*left).min(self.buffer.len());
-                let ends = *left == here;
-                let dropped = self.buffer.split_to(here);
-                *left -= here;
-                if !ends {
+                let body = left.saturating_sub(2).min(self.buffer.len());
+                let _ = self.buffer.split_to(body);
+                *left -= body;
+                if *left > 2 || self.buffer.len() < 2 {
                     return Ok(None);
                 }
                 self.state = State::Frame;
-                // The terminator may have come in two pieces; its last byte is here.
-                let whole = dropped.ends_with(b"\n");
-                if whole { Ok(Some(Frame::Skipped(size))) } else { Err(Reason::Protocol) }
+                strip_terminator(&mut self.buffer.split_to(2))?;
+                Ok(Some(Frame::Skipped(size)))
             }
         }
     }

@@ -184,7 +184,7 @@ def test_memory_stays_flat(serve, redis):
     redis.set(key_of(nginx, "/large"), page(large, line=fresh_line(10**8)))
 
     def burst(requests):
-        for path, share in [("/1", 0.7), ("/missing", 0.2), ("/large", 0.1)]:
+        for path, share in [("/large", 0.1), ("/missing", 0.2), ("/1", 0.7)]:
             command = ["wrk", "-t1", "-c32", f"-d{max(1, round(requests * share))}s"]
             subprocess.run([*command, f"http://127.0.0.1:{nginx.port}{path}"], check=True,
                            stdout=subprocess.DEVNULL)  # fmt: skip

@@ -48,7 +48,10 @@ class FakeRedis:
             pass
         self.listener.close()
         for conn in list(self.open):
-            conn.close()
+            try:
+                conn.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def _accept(self):
         while True:
@@ -56,6 +59,7 @@ class FakeRedis:
                 conn, _ = self.listener.accept()
             except OSError:
                 return
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self.open.add(conn)
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()

@@ -3,6 +3,9 @@
 import http.client
 from dataclasses import dataclass
 
+# A stored page may have 100 fields, and nginx adds its own.
+http.client._MAXHEADERS = 200
+
 
 @dataclass
 class Response:

@@ -125,6 +125,11 @@ class Nginx:
     def access_log(self) -> list[str]:
         return (self.directory / "logs/access.log").read_text(errors="replace").splitlines()
 
+    def logged(self, count: int) -> list[str]:
+        """The access log once it has `count` lines; nginx writes a line after the response."""
+        wait_for(lambda: len(self.access_log()) >= count, f"{count} lines in access.log")
+        return self.access_log()
+
     def warnings(self) -> list[str]:
         """The module's own warnings."""
         return [line for line in self.error_log().splitlines() if "redis_cache: " in line]

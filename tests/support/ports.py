@@ -3,19 +3,23 @@
 import os
 import socket
 
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_next = 21000 + _worker * 1000
+# Below Linux's ephemeral ports; every test process has a range of its own, and begins anywhere in
+# it, so that two runs at a time seldom meet.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+_RANGE = range(10000 + _worker * 2500, 12500 + _worker * 2500)
+_next = os.getpid() * 97
 
 
 def free_port() -> int:
     global _next
     while True:
         _next += 1
+        port = _RANGE[_next % len(_RANGE)]
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", _next))
-                return _next
+                probe.bind(("127.0.0.1", port))
+                return port
             except OSError:
                 continue
 

@@ -1,0 +1,277 @@
+//! The docs against the code: docs/directives.md is the table of directives in words, and the
+//! other documents and the samples leave nothing of it out.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use ngx_http_redis_cache_module::config::{Context, DIRECTIVES, Directive};
+use ngx_http_redis_cache_module::reason::Reason;
+
+const REWRITE: &str = "UPDATE_DOCS=1 cargo test --no-default-features --test docs";
+
+/// The variables of src/nginx/variables.rs, and what docs/directives.md says of them.
+const VARIABLES: &[(&str, &str)] = &[
+    (
+        "redis_cache_uri",
+        "What the key of the http form is made of: scheme, `://`, host in lower case, `:port` \
+         unless it is the scheme's own, and the request target as it was sent. In a subrequest \
+         its own URI and arguments. There for every request, looked up or not; empty where the \
+         Host header is not the host that selected the server.",
+    ),
+    (
+        "redis_cache_status",
+        "`HIT`, `MISS`, `BYPASS`, `EXPIRED` or `ERROR`. Empty where no `redis_cache_pass` was \
+         reached.",
+    ),
+    (
+        "redis_cache_reason",
+        "One word that says why; see [operations.md](operations.md#reasons). Empty where the \
+         status is.",
+    ),
+    (
+        "redis_cache_key",
+        "The key, byte for byte as Redis is asked for it. Of a page that varies it is the key of \
+         the marker. Empty where no key was made, as for a method other than GET and HEAD.",
+    ),
+    (
+        "redis_cache_age",
+        "On a hit, the seconds since the page was new; empty where the page does not say.",
+    ),
+    (
+        "redis_cache_time",
+        "How long the lookup took, in seconds with six digits behind the point. Empty where none \
+         was begun, as on a bypass.",
+    ),
+    (
+        "redis_cache_server",
+        "The server and database of the lookup: `127.0.0.1:6379/1`, `[::1]:6379/0`, \
+         `unix:/run/redis/redis.sock/2`. Empty where none was begun, as on a bypass.",
+    ),
+];
+
+const HEAD: &str = "\
+# Directives and variables
+
+<!-- Made from the table in src/config/directives.rs and the list in tests/docs.rs:
+     UPDATE_DOCS=1 cargo test --no-default-features --test docs -->
+
+A level inherits a directive from the level around it where it has none of that name itself, as
+with nginx's own. `redis_cache_pass` alone is not inherited by nested locations, but is by `if`
+and `limit_except`. Times and sizes are written as everywhere in nginx: `100ms`, `1m 30s`, `64k`,
+`8m`; a time without a unit is in seconds. A value that is not allowed fails `nginx -t` with a
+sentence that says what is.
+
+`redis_cache_connections`, `redis_cache_queue`, `redis_cache_buffers`,
+`redis_cache_connect_timeout`, `redis_cache_breaker` and the password belong to the connections to
+a server, database and user, an endpoint: locations that name the same endpoint must agree on
+them, or `nginx -t` fails. Set them once, on the level around these locations.
+";
+
+const VARIABLES_HEAD: &str = "\
+## Variables
+
+They keep their values through `redis_cache_fallback`, so an `access_log` in either location shows
+them. nginx writes an empty one as `-` into a log.
+";
+
+fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn name(directive: &Directive) -> &str {
+    directive.name.to_str().unwrap()
+}
+
+fn directives_md() -> String {
+    let mut out = HEAD.to_owned();
+    out.push_str("\n## Directives\n");
+    for directive in DIRECTIVES {
+        let name = name(directive);
+        let default = match directive.default {
+            "-" | "by format" => directive.default.to_owned(),
+            value => format!("{name} {value};"),
+        };
+        let context = match directive.context {
+            Context::Location => "location, if in location",
+            Context::Any => "http, server, location",
+        };
+        let arguments = directive.arguments;
+        writeln!(out, "\n### {name}\n\n```text").unwrap();
+        writeln!(out, "Syntax:  {name} {arguments};").unwrap();
+        writeln!(out, "Default: {default}").unwrap();
+        writeln!(out, "Context: {context}\n```\n").unwrap();
+        out.push_str(&wrapped(&linked(directive.help), ""));
+    }
+    writeln!(out, "\n{VARIABLES_HEAD}").unwrap();
+    for (name, help) in VARIABLES {
+        out.push_str(&wrapped(&format!("- `${name}`: {help}"), "  "));
+    }
+    out
+}
+
+/// A mention of another document becomes a link to it.
+fn linked(text: &str) -> String {
+    text.replace("See format.md.", "See [format.md](format.md).")
+}
+
+/// `text` in lines of at most 98 characters; those after the first begin with `indent`.
+fn wrapped(text: &str, indent: &str) -> String {
+    let mut out = String::new();
+    let mut line = String::new();
+    for word in text.split_ascii_whitespace() {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 98 {
+            writeln!(out, "{line}").unwrap();
+            line = indent.to_owned();
+        }
+        if !line.trim().is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "{line}").unwrap();
+    out
+}
+
+#[test]
+fn directives_md_is_the_table() {
+    let wanted = directives_md();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(file("docs/directives.md"), &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(file("docs/directives.md")).unwrap_or_default();
+    if found == wanted {
+        return;
+    }
+    let differs = found.lines().zip(wanted.lines()).position(|(found, wanted)| found != wanted);
+    let at = differs.unwrap_or_else(|| found.lines().count().min(wanted.lines().count()));
+    panic!(
+        "docs/directives.md is not what the table of directives says, from line {} on:\n  \
+         file:  {}\n  table: {}\n`{REWRITE}` rewrites it",
+        at + 1,
+        found.lines().nth(at).unwrap_or("(ends)"),
+        wanted.lines().nth(at).unwrap_or("(ends)"),
+    );
+}
+
+#[test]
+fn the_list_of_variables_is_that_of_the_module() {
+    let code = read("src/nginx/variables.rs");
+    let known = code.split("(\"redis_cache_").skip(1).filter_map(|rest| rest.split('"').next());
+    let known: Vec<_> = known.map(|rest| format!("redis_cache_{rest}")).collect();
+    let listed: Vec<_> = VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(listed, known, "VARIABLES in tests/docs.rs against src/nginx/variables.rs");
+}
+
+/// Rows of the table of reasons in docs/operations.md: word, status, sentence.
+fn reason_rows(text: &str) -> Vec<(String, String, String)> {
+    let section = text.split("\n## Reasons\n").nth(1).expect("a section \"Reasons\"");
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [word, status, sentence] = cells[..] else { panic!("a row of three cells: {row}") };
+        (word.trim_end_matches('`').to_owned(), status.to_owned(), sentence.to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn operations_md_has_every_reason() {
+    let found = reason_rows(&read("docs/operations.md"));
+    let wanted: Vec<_> = Reason::ALL
+        .iter()
+        .map(|r| (r.as_str().to_owned(), r.status().as_str().to_owned(), r.sentence().to_owned()))
+        .collect();
+    let row = |(word, status, sentence): &(String, String, String)| {
+        format!("| `{word}` | {status} | {sentence} |")
+    };
+    let table: Vec<_> = wanted.iter().map(row).collect();
+    assert_eq!(found, wanted, "the table of reasons has to be:\n{}", table.join("\n"));
+}
+
+#[test]
+fn readme_names_every_directive_and_variable() {
+    let readme = read("README.md");
+    let names = DIRECTIVES.iter().map(|directive| format!("`{}`", name(directive)));
+    let variables = VARIABLES.iter().map(|(name, _)| format!("`${name}`"));
+    let rows: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    for wanted in names.chain(variables) {
+        let row = rows.iter().any(|row| row.starts_with(&wanted));
+        assert!(row, "README.md has no row that begins with {wanted}");
+    }
+    assert!(readme.lines().count() < 300, "README.md has 300 lines or more");
+}
+
+#[test]
+fn every_directive_is_in_a_sample() {
+    let samples: String = std::fs::read_dir(file("nginx-conf"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let used: Vec<_> = samples
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_ascii_whitespace)
+        .collect();
+    for directive in DIRECTIVES {
+        let name = name(directive);
+        assert!(used.contains(&name), "no sample in nginx-conf/ has {name}");
+    }
+}
+
+/// Links between the documents lead somewhere.
+#[test]
+fn links_lead_somewhere() {
+    let documents = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/directives.md",
+        "docs/format.md",
+        "docs/migrating.md",
+        "docs/operations.md",
+        "tests/vectors/README.md",
+    ];
+    for document in documents {
+        let text = read(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if path.starts_with("https://") {
+                continue;
+            }
+            let target = if path.is_empty() {
+                file(document)
+            } else {
+                file(document).parent().unwrap().join(path)
+            };
+            assert!(target.exists(), "{document}: nothing at {link}");
+            if !anchor.is_empty() {
+                let target = std::fs::read_to_string(target).unwrap();
+                let found =
+                    target.lines().filter(|l| l.starts_with('#')).any(|l| slug(l) == anchor);
+                assert!(found, "{document}: no heading for {link}");
+            }
+        }
+    }
+}
+
+/// The anchor of a heading.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter_map(|c| match c {
+            ' ' => Some('-'),
+            c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+            _ => None,
+        })
+        .collect()
+}
