@@ -4,6 +4,7 @@
 mod check;
 pub mod directives;
 mod plan;
+mod setters;
 mod settings;
 pub mod value;
 

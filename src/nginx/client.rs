@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use socket2::SockAddr;
 
 use super::conf::{EndpointConf, MainConf};
-use super::memory::{Held, Memory};
+use super::delivery::{deliver, refuse};
+use super::memory::Memory;
 use super::socket::{Owner, Peer, Progress};
 use super::worker::{Answer, Desk};
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::breaker::{Admission, Breaker};
 use crate::redis::endpoint::ServerAddr;
-use crate::redis::error_reply;
-use crate::redis::link::{Event, Link, Query, Waiter};
+use crate::redis::link::{Event, Link, Waiter};
 use crate::redis::oversize::Oversize;
 use crate::redis::reader::{Admit, Frame};
 
@@ -415,57 +415,5 @@ impl Connection {
     fn close(&mut self) {
         self.close_peer();
         self.link.end(false);
-    }
-}
-
-fn refuse(queries: &[Query], reason: Reason, desk: &mut Desk) {
-    for waiter in queries.iter().flat_map(Query::waiters) {
-        desk.deposit(waiter.ticket, Answer::Fault(reason));
-    }
-}
-
-/// Gives a reply to everybody who waits for it. A fault that it stands for is returned.
-fn deliver(
-    query: &Query,
-    frame: Frame,
-    oversize: &mut Oversize,
-    desk: &mut Desk,
-    memory: &Memory,
-) -> Option<Reason> {
-    match frame {
-        Frame::Value(value) => {
-            let size = value.len();
-            let held = memory.hold(value);
-            let answer = |waiter: Waiter, held: Held| match size <= waiter.max_size {
-                true => Answer::Value(held),
-                false => Answer::Fault(Reason::TooLarge),
-            };
-            for &waiter in query.others() {
-                desk.deposit(waiter.ticket, answer(waiter, held.clone()));
-            }
-            desk.deposit(query.first().ticket, answer(query.first(), held));
-            None
-        }
-        Frame::Skipped(size) => {
-            if size > query.max_size() {
-                oversize.remember(&query.key, query.max_size(), Instant::now());
-            }
-            None
-        }
-        Frame::Error(code, _) => {
-            let reason = error_reply::reason(&code);
-            refuse(std::slice::from_ref(query), reason, desk);
-            Some(reason)
-        }
-        Frame::Nil => {
-            for waiter in query.waiters() {
-                desk.deposit(waiter.ticket, Answer::Nil);
-            }
-            None
-        }
-        Frame::Other | Frame::Push => {
-            refuse(std::slice::from_ref(query), Reason::Protocol, desk);
-            Some(Reason::Protocol)
-        }
     }
 }

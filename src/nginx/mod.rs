@@ -14,6 +14,7 @@
 //! | [`events`] | its events: resume, flush, deadline |
 //! | [`memory`] | the memory of values, bounded |
 //! | [`client`] | the event engine: connections to one endpoint |
+//! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
 //! | [`filter`] | the header filter: Cache-Status |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
@@ -25,6 +26,7 @@ mod client;
 mod commands;
 mod conf;
 mod context;
+mod delivery;
 mod events;
 mod fallback;
 mod filter;

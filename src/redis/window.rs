@@ -1,4 +1,4 @@
-//! How many lookups may be in flight on one connection: so many that about [`WINDOW`] bytes of
+//! How many lookups may be in flight on one connection: so many that about 256 KiB of
 //! replies are on their way. Many small values keep a pipeline full; a few large ones fill the
 //! socket buffers, and more of them would only leave the CPU's caches before they are sent.
 

@@ -1,0 +1,148 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::parking::Lot;
+
+struct Bench {
+    link: Link,
+    lot: Lot<&'static str, ()>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut link = Link::default();
+        let endpoint = Endpoint::parse("redis://h").unwrap();
+        link.connecting();
+        link.connected(&endpoint);
+        link.wrote(link.to_write().len());
+        link.space().extend_from_slice(b"+OK\r\n");
+        assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
+        Self { link, lot: Lot::default() }
+    }
+
+    fn ask(&mut self, key: &[u8], who: &'static str) -> Ticket {
+        let ticket = self.lot.park(who, Instant::now(), Duration::from_secs(1));
+        let hash = u64::from(key[0]);
+        self.link.enqueue(key, hash, Waiter { ticket, max_size: 100 });
+        ticket
+    }
+
+    fn pump(&mut self) -> Vec<u8> {
+        self.link.pump(|ticket| self.lot.holds(ticket));
+        let out = self.link.to_write().to_vec();
+        self.link.wrote(out.len());
+        out
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<Event>, Reason> {
+        self.link.space().extend_from_slice(bytes);
+        self.link.next(|_, _| Admit::Take)
+    }
+}
+
+fn key_of(event: Result<Option<Event>, Reason>) -> Vec<u8> {
+    match event {
+        Ok(Some(Event::Reply(query, _))) => query.key,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn lookups_of_a_turn_leave_together_and_share() {
+    let mut bench = Bench::new();
+    for (key, who) in [(b"a", "1"), (b"b", "2"), (b"a", "3")] {
+        bench.ask(key, who);
+    }
+    assert_eq!(bench.pump(), b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n");
+    // One that was sent is not shared any more.
+    bench.ask(b"a", "4");
+    assert_eq!(bench.pump(), b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+    let Ok(Some(Event::Reply(query, Frame::Nil))) = bench.read(b"_\r\n") else { panic!() };
+    assert_eq!(query.waiters().count(), 2);
+    assert_eq!(key_of(bench.read(b"$1\r\nx\r\n")), b"b");
+    assert_eq!(key_of(bench.read(b"$1\r\ny\r\n")), b"a");
+    assert!(bench.link.is_idle());
+}
+
+#[test]
+fn a_late_reply_stays_with_its_own_lookup() {
+    let mut bench = Bench::new();
+    let gone = bench.ask(b"gone", "1");
+    bench.pump();
+    bench.lot.cancel(gone);
+    bench.ask(b"here", "2");
+    bench.pump();
+    let Ok(Some(Event::Reply(query, frame))) = bench.read(b"$4\r\nlate\r\n") else { panic!() };
+    assert_eq!((query.key.as_slice(), frame), (&b"gone"[..], Frame::Value("late".into())));
+    assert!(!query.waiters().any(|waiter| bench.lot.holds(waiter.ticket)));
+    assert_eq!(key_of(bench.read(b"$4\r\nmine\r\n")), b"here");
+}
+
+#[test]
+fn a_lookup_that_nobody_waits_for_is_not_sent() {
+    let mut bench = Bench::new();
+    let gone = bench.ask(b"gone", "1");
+    bench.lot.cancel(gone);
+    assert!(bench.pump().is_empty() && bench.link.is_idle());
+}
+
+#[test]
+fn a_broken_connection_is_retried_once() {
+    let mut bench = Bench::new();
+    for key in [b"a", b"b"] {
+        bench.ask(key, "w");
+    }
+    bench.pump();
+    let remains = bench.link.end(false);
+    assert_eq!((remains.retry.len(), remains.lost.len()), (2, 0));
+    bench.ask(b"c", "w");
+    bench.link.retry(remains.retry);
+    bench.link.phase = Phase::Ready;
+    let sent = bench.pump();
+    assert!(sent.starts_with(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n") && sent.ends_with(b"$1\r\nc\r\n"));
+    let remains = bench.link.end(false);
+    assert_eq!((remains.retry.len(), remains.lost.len()), (1, 2));
+}
+
+#[test]
+fn sharing_survives_a_retry() {
+    let mut bench = Bench::new();
+    bench.ask(b"a", "1");
+    bench.pump();
+    bench.ask(b"b", "2");
+    let remains = bench.link.end(false);
+    bench.link.retry(remains.retry);
+    bench.ask(b"b", "3");
+    bench.link.phase = Phase::Ready;
+    let sent = bench.pump();
+    assert_eq!(sent.windows(3).filter(|window| window == b"GET").count(), 2);
+}
+
+#[test]
+fn what_nobody_asked_for_is_a_fault() {
+    assert!(matches!(Bench::new().read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
+    assert!(matches!(Bench::new().read(b">2\r\n+a\r\n+b\r\n"), Ok(None)));
+    let mut bench = Bench::new();
+    bench.ask(b"a", "1");
+    bench.pump();
+    assert!(matches!(bench.read(b":1\r\n"), Err(Reason::Protocol)));
+    assert_eq!(bench.link.end(true).lost.len(), 1);
+}
+
+#[test]
+fn a_value_beyond_every_limit_is_skipped() {
+    let mut bench = Bench::new();
+    bench.ask(b"large", "1");
+    bench.ask(b"b", "2");
+    bench.pump();
+    let large = [b"$200\r\n".to_vec(), vec![b'x'; 200], b"\r\n_\r\n".to_vec()].concat();
+    bench.link.space().extend_from_slice(&large);
+    let next = bench.link.next(
+        |query, size| {
+            if size > query.max_size() { Admit::Skip } else { Admit::Take }
+        },
+    );
+    let Ok(Some(Event::Reply(_, frame))) = next else { panic!() };
+    assert_eq!(frame, Frame::Skipped(200));
+    assert_eq!(key_of(bench.read(b"")), b"b");
+}
