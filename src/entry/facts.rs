@@ -1,7 +1,12 @@
 //! The `Redis-Cache` line: our own facts about a stored page, a structured-field dictionary
 //! (RFC 9651).
 
-use sfv::{BareItem, Dictionary, ListEntry, Parser};
+use std::convert::Infallible;
+
+use sfv::visitor::{
+    DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor,
+};
+use sfv::{BareItemFromInput, KeyRef, Parser};
 
 use crate::reason::Reason;
 
@@ -30,65 +35,157 @@ impl Facts {
     /// Reads the value of the line. Members that it does not know are left alone, so that later
     /// writers can add some; a member of another type than its own makes the value no entry.
     pub fn parse(line: &[u8]) -> Result<Self, Reason> {
-        let line: Dictionary = Parser::new(line).parse().map_err(|_| Reason::Entry)?;
-        match integer(&line, "v")? {
+        let line = Parser::new(line)
+            .parse_dictionary_with_visitor(Line::default())
+            .map_err(|_| Reason::Entry)?;
+        match line.version {
             Some(VERSION) => {}
             Some(_) => return Err(Reason::Version),
             None => return Err(Reason::Entry),
         }
-        let marker = match (names(&line, "vary")?, string(&line, "gen")?) {
+        let marker = match (line.vary, line.generation) {
             (Some(vary), Some(generation)) => Some((vary, generation)),
             (None, None) => None,
             _ => return Err(Reason::Entry),
         };
-        Ok(Self {
-            stored: integer(&line, "stored")?,
-            fresh: integer(&line, "fresh")?,
-            key: bytes(&line, "key")?,
-            marker,
-            gone: string(&line, "gone")?.is_some(),
-        })
+        if line.has_wrong_type {
+            return Err(Reason::Entry);
+        }
+        let Line { stored, fresh, key, gone, .. } = line;
+        Ok(Self { stored, fresh, key, marker, gone })
     }
 }
 
-fn item<'a>(line: &'a Dictionary, name: &str) -> Result<Option<&'a BareItem>, Reason> {
-    match line.get(name) {
-        None => Ok(None),
-        Some(ListEntry::Item(item)) => Ok(Some(&item.bare_item)),
-        Some(ListEntry::InnerList(_)) => Err(Reason::Entry),
+/// The members that count, as the parser meets them; nothing else is kept.
+#[derive(Default)]
+struct Line {
+    version: Option<i64>,
+    stored: Option<i64>,
+    fresh: Option<i64>,
+    key: Option<Vec<u8>>,
+    vary: Option<Vec<String>>,
+    generation: Option<String>,
+    gone: bool,
+    has_wrong_type: bool,
+}
+
+impl Line {
+    fn set(&mut self, name: &str, item: &BareItemFromInput<'_>) {
+        let integer = item.as_integer().map(i64::from);
+        let text = item.as_string().map(|text| text.as_str());
+        let is_right = match name {
+            "v" => put(&mut self.version, integer),
+            "stored" => put(&mut self.stored, integer),
+            "fresh" => put(&mut self.fresh, integer),
+            "gen" => put(&mut self.generation, text.map(ToOwned::to_owned)),
+            "gone" => {
+                self.gone = true;
+                text.is_some()
+            }
+            "key" => {
+                let bytes = text.map(str::as_bytes).or(item.as_byte_sequence());
+                put(&mut self.key, bytes.map(<[u8]>::to_vec))
+            }
+            "vary" => false,
+            _ => true,
+        };
+        self.has_wrong_type |= !is_right;
     }
 }
 
-fn integer(line: &Dictionary, name: &str) -> Result<Option<i64>, Reason> {
-    let found = item(line, name)?;
-    found.map(|item| item.as_integer().map(i64::from).ok_or(Reason::Entry)).transpose()
+/// Sets a member; whether it had its type.
+fn put<T>(slot: &mut Option<T>, value: Option<T>) -> bool {
+    *slot = value;
+    slot.is_some()
 }
 
-fn string(line: &Dictionary, name: &str) -> Result<Option<String>, Reason> {
-    let found = item(line, name)?;
-    found
-        .map(|item| item.as_string().map(|s| s.as_str().to_owned()).ok_or(Reason::Entry))
-        .transpose()
-}
+impl<'de> DictionaryVisitor<'de> for Line {
+    type Out = Self;
+    type Error = Infallible;
 
-fn bytes(line: &Dictionary, name: &str) -> Result<Option<Vec<u8>>, Reason> {
-    match item(line, name)? {
-        None => Ok(None),
-        Some(BareItem::String(text)) => Ok(Some(text.as_str().as_bytes().to_vec())),
-        Some(BareItem::ByteSequence(bytes)) => Ok(Some(bytes.clone())),
-        Some(_) => Err(Reason::Entry),
+    fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
+        Ok(Member { line: self, name: key.as_str() })
+    }
+
+    fn finish(self) -> Result<Self, Infallible> {
+        Ok(self)
     }
 }
 
-fn names(line: &Dictionary, name: &str) -> Result<Option<Vec<String>>, Reason> {
-    let list = match line.get(name) {
-        None => return Ok(None),
-        Some(ListEntry::InnerList(list)) => list,
-        Some(ListEntry::Item(_)) => return Err(Reason::Entry),
-    };
-    let name =
-        |item: &sfv::Item| item.bare_item.as_string().map(|s| s.as_str().to_ascii_lowercase());
-    list.items.iter().map(name).collect::<Option<Vec<_>>>().map(Some).ok_or(Reason::Entry)
+struct Member<'a, 'de> {
+    line: &'a mut Line,
+    name: &'de str,
+}
+
+impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
+    type Error = Infallible;
+
+    fn item(self) -> Result<impl ItemVisitor<'de>, Infallible> {
+        Ok(self)
+    }
+
+    fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
+        if self.name == "vary" {
+            self.line.vary = Some(Vec::new());
+        }
+        self.line.has_wrong_type |=
+            ["v", "stored", "fresh", "gen", "gone", "key"].contains(&self.name);
+        Ok(Names { line: self.line, counts: self.name == "vary" })
+    }
+}
+
+impl<'de> ItemVisitor<'de> for Member<'_, 'de> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(
+        self,
+        item: BareItemFromInput<'de>,
+    ) -> Result<impl ParameterVisitor<'de, Out = ()>, Infallible> {
+        self.line.set(self.name, &item);
+        Ok(Ignored)
+    }
+}
+
+/// The members of an inner list; those of `vary` count.
+struct Names<'a> {
+    line: &'a mut Line,
+    counts: bool,
+}
+
+impl<'de> InnerListVisitor<'de> for Names<'_> {
+    type Error = Infallible;
+
+    fn item(&mut self) -> Result<impl ItemVisitor<'de>, Infallible> {
+        Ok(Name { line: self.line, counts: self.counts })
+    }
+
+    fn finish(self) -> Result<impl ParameterVisitor<'de>, Infallible> {
+        Ok(Ignored)
+    }
+}
+
+struct Name<'a> {
+    line: &'a mut Line,
+    counts: bool,
+}
+
+impl<'de> ItemVisitor<'de> for Name<'_> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(
+        self,
+        item: BareItemFromInput<'de>,
+    ) -> Result<impl ParameterVisitor<'de, Out = ()>, Infallible> {
+        if self.counts {
+            match (item.as_string(), &mut self.line.vary) {
+                (Some(name), Some(vary)) => vary.push(name.as_str().to_ascii_lowercase()),
+                _ => self.line.has_wrong_type = true,
+            }
+        }
+        Ok(Ignored)
+    }
 }
 
 #[cfg(test)]

@@ -73,12 +73,13 @@ impl Lookup {
             status_sent: false,
             cancels_with_request: false,
         };
-        // SAFETY: the pool gives suitably aligned room for a `Lookup`, which is written before
-        // the handler that drops it is set; the record lives as long as the request's pool.
+        // SAFETY: the record lives as long as the request's pool, and so does the lookup, which
+        // its handler drops. It lies outside of the pool, which nginx sizes for its own needs: a
+        // pool that overflows costs more than an allocation.
         unsafe {
-            let cleanup = ngx_pool_cleanup_add(request.pool(), size_of::<Self>()).as_mut()?;
-            let place = cleanup.data.cast::<Self>();
-            place.write(lookup);
+            let cleanup = ngx_pool_cleanup_add(request.pool(), 0).as_mut()?;
+            let place = Box::into_raw(Box::new(lookup));
+            cleanup.data = place.cast();
             cleanup.handler = Some(drop_lookup);
             Some(&mut *place)
         }
@@ -118,8 +119,8 @@ impl Lookup {
     /// only when its pool is freed. `None` is out of memory.
     pub fn cancel_with_request(&mut self) -> Option<()> {
         if !self.cancels_with_request {
-            // SAFETY: the record lives as long as the main request; `self` lives as long, in
-            // the pool that all requests of the connection share.
+            // SAFETY: the record lives as long as the main request; `self` lives as long as the
+            // pool that the request and its subrequests share.
             let cleanup = unsafe { ngx_http_cleanup_add(self.request.as_ptr(), 0).as_mut()? };
             cleanup.handler = Some(cancel_lookup);
             cleanup.data = std::ptr::from_mut(self).cast();
@@ -134,8 +135,8 @@ type CleanupHandler = unsafe extern "C" fn(*mut c_void);
 const DROP_LOOKUP: CleanupHandler = drop_lookup;
 
 unsafe extern "C" fn drop_lookup(data: *mut c_void) {
-    // SAFETY: nginx passes the room that `begin` wrote a `Lookup` to, once.
-    unsafe { data.cast::<Lookup>().drop_in_place() }
+    // SAFETY: nginx passes what `begin` set, once.
+    drop(unsafe { Box::from_raw(data.cast::<Lookup>()) });
 }
 
 unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
