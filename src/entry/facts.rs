@@ -72,7 +72,7 @@ struct Line {
 impl Line {
     fn set(&mut self, name: &str, item: &BareItemFromInput<'_>) {
         let integer = item.as_integer().map(i64::from);
-        let text = item.as_string().map(|text| text.as_str());
+        let text = item.as_string().map(sfv::StringRef::as_str);
         let is_right = match name {
             "v" => put(&mut self.version, integer),
             "stored" => put(&mut self.stored, integer),
