@@ -227,6 +227,12 @@ fn rust_source(measured: &str) -> Result<String, String> {
                      {offset}, \"{name}.{field}\");"
                 )
             }
+            // bindgen misplaces these in nginx 1.30, where they begin in the middle of a word.
+            ["bit", "ngx_http_request_t", field, byte, mask] if *field != "count" => writeln!(
+                constants,
+                "pub(super) const {}: RequestBit = RequestBit {{ byte: {byte}, mask: {mask} }};",
+                field.to_uppercase()
+            ),
             ["bit", name, field, byte, mask] => writeln!(
                 bits,
                 "check::<ngx::ffi::{name}>(\"{name}.{field}\", {byte}, {mask}, |s| \

@@ -51,10 +51,11 @@ fi
 apt-get update -q
 if [ -n "$needs_rust" ]; then
     # bookworm's own rustc is too old; rustc-web follows the browsers that need a new one.
-    if apt-cache show cargo-web >/dev/null 2>&1; then
-        missing+=(cargo-web rustc-web)
-    else
+    own=$(apt-cache show --no-all-versions rustc 2>/dev/null | sed -n 's/^Version: //p')
+    if dpkg --compare-versions "$own" ge 1.85; then
         missing+=(cargo rustc)
+    else
+        missing+=(cargo-web rustc-web)
     fi
 fi
 echo "Installing: ${missing[*]}"

@@ -13,7 +13,7 @@ use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 use super::context::Lookup;
 use super::fallback::{is_key_header, strip};
 use super::request::Request;
-use super::{bytes_of, list, rc};
+use super::{bytes_of, layout, list, rc};
 
 /// Adds the handlers of both phases.
 ///
@@ -58,7 +58,7 @@ unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_
 unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
-    if request.raw().internal() == 0 || is_meant_for_this_location(request) {
+    if !request.has(&layout::INTERNAL) || is_meant_for_this_location(request) {
         return rc::DECLINED;
     }
     let stripped = if request.is_main() { strip(request) } else { strip_subrequest(request) };

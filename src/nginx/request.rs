@@ -11,6 +11,7 @@ use ngx::ffi::{
 use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
 
 use super::conf::MainConf;
+use super::layout::{self, RequestBit};
 use super::{bytes_of, list, rc};
 use crate::config::{KeySource, Plan, Template};
 use crate::key::{Authority, Key, RequestUri};
@@ -41,6 +42,12 @@ impl Request {
     pub fn raw<'a>(self) -> &'a ngx_http_request_t {
         // SAFETY: the request is alive (see `new`), and one thread alone uses it.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Whether a bit field is set.
+    pub fn has(self, bit: &RequestBit) -> bool {
+        // SAFETY: the request is alive (see `new`).
+        unsafe { bit.get(self.as_ptr()) }
     }
 
     pub fn connection(self) -> *mut ngx_connection_t {
@@ -120,7 +127,7 @@ impl Request {
         RequestFacts {
             safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
             authorization: !raw.headers_in.authorization.is_null(),
-            headers_only_subrequest: !self.is_main() && raw.header_only() != 0,
+            headers_only_subrequest: !self.is_main() && self.has(&layout::HEADER_ONLY),
             host_is_the_servers: self.authority().is_ok(),
             target_is_stale: self.is_after_response()
                 && !matches!(plan.key_source, KeySource::Template(_)),
@@ -135,7 +142,7 @@ impl Request {
     /// and X-Accel-Redirect do, try_files does not.
     pub fn is_after_response(self) -> bool {
         let raw = self.raw();
-        !raw.upstream.is_null() || raw.error_page() != 0 || raw.err_status != 0
+        !raw.upstream.is_null() || self.has(&layout::ERROR_PAGE) || raw.err_status != 0
     }
 
     /// The key under which this request is looked up.

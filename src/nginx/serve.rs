@@ -9,7 +9,7 @@ use ngx::ffi::{
 };
 
 use super::request::Request;
-use super::{list, rc, str_over};
+use super::{layout, list, rc, str_over};
 use crate::entry::{Field, Page};
 use crate::http::list_members;
 use crate::policy::Reuse;
@@ -27,7 +27,7 @@ pub(super) fn raw(request: Request, body: &[u8]) -> ngx_int_t {
         if ngx_http_set_content_type(response) != rc::OK {
             return rc::ERROR;
         }
-        (*response).set_allow_ranges(1);
+        layout::ALLOW_RANGES.set(response, true);
     }
     send(request, body)
 }
@@ -44,15 +44,15 @@ pub(super) fn page(request: Request, page: &Page<'_>, reuse: &Reuse) -> ngx_int_
         let response = request.as_ptr();
         (*response).headers_out.status = usize::from(page.status);
         if page.status == 200 {
-            (*response).set_allow_ranges(1);
+            layout::ALLOW_RANGES.set(response, true);
         }
         if set_fields(response, page, reuse).is_none() {
             return rc::ERROR;
         }
         #[cfg(ngx_feature = "http_gzip")]
         if !(*response).headers_out.content_encoding.is_null() {
-            (*response).set_gzip_tested(1);
-            (*response).set_gzip_ok(u32::from(reuse.coding_accepted));
+            layout::GZIP_TESTED.set(response, true);
+            layout::GZIP_OK.set(response, reuse.coding_accepted);
         }
     }
     send(request, page.body)
@@ -65,7 +65,7 @@ fn send(request: Request, body: &[u8]) -> ngx_int_t {
         let response = request.as_ptr();
         (*response).headers_out.content_length_n = i64::try_from(body.len()).unwrap_or(i64::MAX);
         let sent = ngx_http_send_header(response);
-        if sent == rc::ERROR || sent > rc::OK || (*response).header_only() != 0 {
+        if sent == rc::ERROR || sent > rc::OK || layout::HEADER_ONLY.get(response) {
             return sent;
         }
         if body.is_empty() {
@@ -80,7 +80,8 @@ fn send(request: Request, body: &[u8]) -> ngx_int_t {
         (*buffer).start = (*buffer).pos;
         (*buffer).end = (*buffer).last;
         (*buffer).set_memory(1);
-        (*buffer).set_last_buf(u32::from(request.is_main() && (*response).post_action() == 0));
+        let is_last = request.is_main() && !layout::POST_ACTION.get(response);
+        (*buffer).set_last_buf(u32::from(is_last));
         (*buffer).set_last_in_chain(1);
         let mut chain = ngx_chain_t { buf: buffer, next: ptr::null_mut() };
         ngx_http_output_filter(response, &raw mut chain)
