@@ -9,7 +9,7 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-e2e test-matrix lint format clean
+.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,7 +34,19 @@ test-pure: ## unit and property tests of the pure half; needs no nginx
 
 test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis; ARGS="-k name" selects
 	@scripts/setup.sh test
-	$(VENV)/bin/python -m pytest tests/e2e -n 4 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest tests/e2e tests/soak -n 4 --dist loadfile $(ARGS)
+
+soak: build $(VENV)/ready ## the long form of the fault suite: about half an hour
+	@scripts/setup.sh test
+	SOAK=full $(VENV)/bin/python -m pytest tests/soak $(ARGS)
+
+bench: build $(VENV)/ready ## what a hit costs, beside nginx's own ways; ARGS="--quick" for less
+	@scripts/setup.sh bench
+	$(VENV)/bin/python benches/bench.py $(ARGS)
+
+fuzz: ## both fuzz targets, a minute each; needs cargo-fuzz
+	cd fuzz && for target in reader entry; do \
+		cargo fuzz run $$target --sanitizer none -- -max_total_time=60 || exit 1; done
 
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test
