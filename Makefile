@@ -34,7 +34,7 @@ test-pure: ## unit and property tests of the pure half; needs no nginx
 
 test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis; ARGS="-k name" selects
 	@scripts/setup.sh test
-	$(VENV)/bin/python -m pytest tests/e2e tests/soak -n 4 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest tests/e2e tests/soak -n 4 --dist worksteal $(ARGS)
 
 soak: build $(VENV)/ready ## the long form of the fault suite: about half an hour
 	@scripts/setup.sh test

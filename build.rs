@@ -62,8 +62,21 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_list_t", &["last", "part", "size", "nalloc", "pool"], &[]),
     ("ngx_list_part_t", &["elts", "nelts", "next"], &[]),
     ("ngx_array_t", &["elts", "nelts", "size", "nalloc", "pool"], &[]),
-    ("ngx_connection_t", &["data", "read", "write", "fd", "log"], &[]),
-    ("ngx_event_t", &["data", "handler", "log", "timer", "queue"], &["posted", "timer_set"]),
+    (
+        "ngx_connection_t",
+        &["data", "read", "write", "fd", "recv", "send", "log"],
+        &["idle", "close"],
+    ),
+    (
+        "ngx_peer_connection_t",
+        &["connection", "sockaddr", "socklen", "name", "get", "log"],
+        &["so_keepalive"],
+    ),
+    (
+        "ngx_event_t",
+        &["data", "handler", "log", "timer", "queue"],
+        &["posted", "timer_set", "timedout", "ready", "cancelable"],
+    ),
     ("ngx_buf_t", &["pos", "last", "start", "end"], &["memory", "last_buf", "last_in_chain"]),
     ("ngx_chain_t", &["buf", "next"], &[]),
     ("ngx_pool_t", &["cleanup"], &[]),

@@ -51,7 +51,7 @@ fi
 apt-get update -q
 if [ -n "$needs_rust" ]; then
     # bookworm's own rustc is too old; rustc-web follows the browsers that need a new one.
-    own=$(apt-cache show --no-all-versions rustc 2>/dev/null | sed -n 's/^Version: //p')
+    own=$(apt-cache show --no-all-versions rustc 2>/dev/null | sed -n 's/^Version: //p' || true)
     if dpkg --compare-versions "$own" ge 1.85; then
         missing+=(cargo rustc)
     else
