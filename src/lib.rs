@@ -9,7 +9,7 @@
 //! | [`config`] | the table of directives, their values, merging, consistency of endpoints |
 //! | [`policy`] | may this request be looked up? |
 //! | [`key`] | parts of the request to key bytes |
-//! | [`redis`] | URL to endpoint, handshake, commands, breaker, blocking queries |
+//! | [`redis`] | URL to endpoint, handshake, commands, breaker; the event engine without its sockets, blocking queries |
 //! | [`parking`] | requests that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page: the raw and the http form |
 //! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
@@ -26,7 +26,8 @@
 //! nginx::handler    policy::look_up    -> look up, or bypass(reason)
 //!                   key::KeyShape      -> key bytes
 //!                   nginx::worker      -> parking::Lot::park, then the engine is asked
-//! engine            redis::blocking    -> Reply, deposited under the ticket
+//! engine            nginx::client with redis::link, or redis::blocking:
+//!                   an Answer is deposited under the ticket
 //! nginx::worker     a posted event takes the reply out and resumes the request
 //! nginx::handler    entry::decode      -> hit(page), or miss/expired/error(reason)
 //! nginx::serve      a hit: headers and body from the reply's own memory
