@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from .ports import free_port
+from .listener import Listener, cut
 
 HELLO_REPLY = b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n"
 
@@ -21,17 +21,13 @@ class FakeRedis:
     """
 
     def __init__(self, port: int | None = None):
-        self.port = port or free_port()
         self.commands: list[list[bytes]] = []
         self.connections = 0
         self.on_get = lambda conn, key: conn.sendall(b"_\r\n")
         self.on_command = lambda conn, words: False
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
-        self.listener.listen(512)
         self.open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.listener = Listener(self._accept, port)
+        self.port = self.listener.port
 
     @property
     def url(self) -> str:
@@ -42,27 +38,14 @@ class FakeRedis:
         return [words[1] for words in self.commands if words[0].upper() == b"GET"]
 
     def stop(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.listener.close()
-        for conn in list(self.open):
-            try:
-                conn.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        cut(self.open)
 
-    def _accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
-            self.open.add(conn)
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+    def _accept(self, conn):
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections += 1
+        self.open.add(conn)
+        threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
         reader = conn.makefile("rb")

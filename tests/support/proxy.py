@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from .ports import free_port
+from .listener import Listener, cut
 
 
 class Proxy:
@@ -15,53 +15,36 @@ class Proxy:
 
     def __init__(self, target_port: int, seed: int = 7):
         self.target_port = target_port
-        self.port = free_port()
         self.random = random.Random(seed)
         self.delay = 0.0
         self.cut = False
         self.garbage = False
         self.endless = False
         self.open: set[socket.socket] = set()
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
-        self.listener.listen(256)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.listener = Listener(self._accept)
+        self.port = self.listener.port
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/1"
 
     def stop(self):
-        self.break_all()
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.listener.close()
+        self.break_all()
 
     def break_all(self):
-        for conn in list(self.open):
-            try:
-                conn.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        cut(self.open)
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(("127.0.0.1", self.target_port), 5)
-            except OSError:
-                client.close()
-                continue
-            self.open |= {client, server}
-            for source, target, back in [(client, server, False), (server, client, True)]:
-                arguments = (source, target, back)
-                threading.Thread(target=self._forward, args=arguments, daemon=True).start()
+    def _accept(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target_port), 5)
+        except OSError:
+            client.close()
+            return
+        self.open |= {client, server}
+        for source, target, back in [(client, server, False), (server, client, True)]:
+            arguments = (source, target, back)
+            threading.Thread(target=self._forward, args=arguments, daemon=True).start()
 
     def _forward(self, source, target, back):
         try:
@@ -74,11 +57,7 @@ class Proxy:
             pass
         finally:
             self.open -= {source, target}
-            for conn in (source, target):
-                try:
-                    conn.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            cut([source, target])
             source.close()
 
     def _send_back(self, target, data):
