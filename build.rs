@@ -17,8 +17,10 @@ const STRUCTURES: &[Structure] = &[
         "ngx_http_request_t",
         &[
             "connection",
+            "ctx",
             "loc_conf",
             "read_event_handler",
+            "write_event_handler",
             "pool",
             "headers_in",
             "headers_out",
@@ -33,14 +35,42 @@ const STRUCTURES: &[Structure] = &[
             "upstream",
             "err_status",
         ],
-        &["count", "internal", "header_only", "allow_ranges", "post_action", "error_page"],
+        &[
+            "count",
+            "internal",
+            "header_only",
+            "allow_ranges",
+            "post_action",
+            "error_page",
+            "disable_not_modified",
+            "filter_need_in_memory",
+            "buffered:8",
+        ],
     ),
-    ("ngx_http_headers_in_t", &["headers", "host", "authorization", "server"], &[]),
+    (
+        "ngx_http_headers_in_t",
+        &[
+            "headers",
+            "host",
+            "if_modified_since",
+            "if_unmodified_since",
+            "if_match",
+            "if_none_match",
+            "authorization",
+            "server",
+            "content_length_n",
+        ],
+        &["chunked"],
+    ),
+    ("ngx_http_upstream_t", &["headers_in", "pipe", "length"], &["buffering"]),
+    ("ngx_http_upstream_headers_in_t", &["headers", "status_n", "content_length_n"], &[]),
+    ("ngx_event_pipe_t", &[], &["upstream_done"]),
     (
         "ngx_http_headers_out_t",
         &[
             "headers",
             "status",
+            "status_line",
             "server",
             "date",
             "content_encoding",
@@ -65,7 +95,7 @@ const STRUCTURES: &[Structure] = &[
     (
         "ngx_connection_t",
         &["data", "read", "write", "fd", "recv", "send", "log"],
-        &["idle", "close"],
+        &["idle", "close", "buffered"],
     ),
     (
         "ngx_peer_connection_t",
@@ -77,7 +107,11 @@ const STRUCTURES: &[Structure] = &[
         &["data", "handler", "log", "timer", "queue"],
         &["posted", "timer_set", "timedout", "ready", "cancelable"],
     ),
-    ("ngx_buf_t", &["pos", "last", "start", "end"], &["memory", "last_buf", "last_in_chain"]),
+    (
+        "ngx_buf_t",
+        &["pos", "last", "file_pos", "file_last", "start", "end"],
+        &["temporary", "memory", "mmap", "in_file", "last_buf", "last_in_chain"],
+    ),
     ("ngx_chain_t", &["buf", "next"], &[]),
     ("ngx_pool_t", &["cleanup"], &[]),
     ("ngx_pool_cleanup_t", &["handler", "data", "next"], &[]),
@@ -206,9 +240,11 @@ fn c_source(structures: &[Structure]) -> String {
             );
         }
         for bit in *bits {
+            // `name:value` is one bit of a wider field.
+            let (bit, value) = bit.split_once(':').unwrap_or((bit, "1"));
             let _ = writeln!(
                 body,
-                "{{ static {name} s; s.{bit} = 1; show(\"{name} {bit}\", &s, sizeof(s)); }}"
+                "{{ static {name} s; s.{bit} = {value}; show(\"{name} {bit}\", &s, sizeof(s)); }}"
             );
         }
     }

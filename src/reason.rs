@@ -1,5 +1,6 @@
-//! Why a request was answered as it was: one word, the same in the error log, in
-//! `$redis_cache_reason`, in `Cache-Status`, in the docs and in the tests.
+//! Why a request was answered as it was, and why the answer was stored or not: one word each, the
+//! same in the error log, in `$redis_cache_reason` and `$redis_cache_store_reason`, in
+//! `Cache-Status`, in the docs and in the tests.
 
 use std::fmt;
 
@@ -14,6 +15,8 @@ pub enum Status {
     Bypass,
     /// A page is stored, and is no longer fresh.
     Expired,
+    /// The stored page was no longer fresh; the application confirmed it, and it was sent.
+    Revalidated,
     /// Redis could not be asked, or what it answered is not a page.
     Error,
 }
@@ -26,29 +29,26 @@ impl Status {
             Self::Miss => "MISS",
             Self::Bypass => "BYPASS",
             Self::Expired => "EXPIRED",
+            Self::Revalidated => "REVALIDATED",
             Self::Error => "ERROR",
         }
     }
 }
 
-macro_rules! reasons {
-    ($($variant:ident $word:literal $status:ident $sentence:literal;)*) => {
-        /// The one word that says why.
+/// An enum of words, each with its sentence for the docs.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $word:literal $sentence:literal;)* }) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Reason { $(#[doc = $sentence] $variant,)* }
+        pub enum $name { $(#[doc = $sentence] $variant,)* }
 
-        impl Reason {
+        impl $name {
             /// Every reason, in the order of the docs.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The word in `$redis_cache_reason`, the error log and `Cache-Status`.
+            /// The word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
-            }
-
-            /// The status that this reason explains.
-            pub const fn status(self) -> Status {
-                match self { $(Self::$variant => Status::$status,)* }
             }
 
             /// The sentence that docs/operations.md gives for it.
@@ -56,55 +56,134 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $sentence,)* }
             }
         }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
     };
 }
 
-reasons! {
-    Fresh "fresh" Hit "The stored page was fresh and was sent.";
-    Absent "absent" Miss "Redis holds nothing under the key.";
-    Gone "gone" Miss "The page was invalidated a moment ago; a tombstone stands in its place.";
-    Vary "vary" Miss "The stored page varies on request headers, and no stored variant fits this request.";
-    Encoding "encoding" Miss "The page is stored in a content coding that this client cannot take.";
-    Collision "collision" Miss "The page stored under this hash belongs to another key.";
-    Stale "stale" Expired "The freshness lifetime of the stored page is over.";
-    NoCache "no_cache" Expired "The stored page may not be reused without asking the application.";
-    Method "method" Bypass "Only GET and HEAD are looked up.";
-    Authorization "authorization" Bypass "A request with an Authorization header is never looked up.";
-    BypassCondition "bypass" Bypass "A value of redis_cache_bypass was neither empty nor 0.";
-    Host "host" Bypass "The Host header is not the host that selected the server, or its port is no number.";
-    Subrequest "subrequest" Bypass "A subrequest that only grants access or mirrors is never looked up.";
-    Redirect "redirect" Bypass "An internal redirect after another response: the request's target no longer names the page.";
-    Key "key" Bypass "The key came out empty or longer than 64 KiB.";
-    Refused "refused" Error "Redis could not be reached: the connection was refused or failed.";
-    Timeout "timeout" Error "Redis did not answer within the time budget.";
-    Closed "closed" Error "Redis closed the connection in the middle of an answer.";
-    Protocol "protocol" Error "What came back is not a reply of Redis to this query.";
-    TooLarge "too_large" Error "The stored value is larger than redis_cache_max_size.";
-    WrongType "wrong_type" Error "The key holds something that is not a string.";
-    NoAuth "noauth" Error "Redis wants a user or password, or refused the given one.";
-    NoPerm "noperm" Error "The Redis user may not run the command or read the key.";
-    Loading "loading" Error "Redis is loading its data after a start.";
-    Oom "oom" Error "Redis is out of memory.";
-    ReadOnly "readonly" Error "Redis is a read-only replica.";
-    Moved "moved" Error "The key lives on another node of a Redis Cluster.";
-    MasterDown "masterdown" Error "The replica has lost its primary.";
-    ErrorReply "error_reply" Error "Redis answered with an error of another kind.";
-    Breaker "breaker" Error "Redis failed repeatedly and is not asked until the breaker lets a probe through.";
-    Overload "overload" Error "Too many lookups wait, or too much memory is held by values.";
-    Entry "entry" Error "The stored value is not a page in the form that redis_cache_format names.";
-    Truncated "truncated" Error "The stored page is shorter or longer than its own Content-Length.";
-    Version "version" Error "The stored page has a form newer than this module.";
-    Pickle "pickle" Error "The stored value is a Python pickle, not a page.";
-    Internal "internal" Error "nginx ran out of memory while it handled the lookup.";
+words! {
+    /// The one word that says why a request was answered as it was.
+    Reason {
+        Fresh "fresh" "The stored page was fresh and was sent.";
+        Absent "absent" "Redis holds nothing under the key.";
+        Gone "gone" "The page was invalidated a moment ago; a tombstone stands in its place.";
+        Vary "vary" "The stored page varies on request headers, and no stored variant fits this request.";
+        Encoding "encoding" "The page is stored in a content coding that this client cannot take.";
+        Collision "collision" "The page stored under this hash belongs to another key.";
+        Stale "stale" "The freshness lifetime of the stored page is over.";
+        NoCache "no_cache" "The stored page may not be reused without asking the application.";
+        Reload "reload" "The stored page is fresh, and the Cache-Control of the request asks for a newer one.";
+        Revalidated "revalidated" "The application confirmed the stored page with a 304, and it was sent.";
+        Method "method" "Only GET and HEAD are looked up.";
+        Authorization "authorization" "A request with an Authorization header is never looked up.";
+        BypassCondition "bypass" "A value of redis_cache_bypass was neither empty nor 0.";
+        Host "host" "The Host header is not the host that selected the server, or its port is no number.";
+        Subrequest "subrequest" "A subrequest that only grants access or mirrors is never looked up.";
+        Redirect "redirect" "An internal redirect after another response: the request's target no longer names the page.";
+        Key "key" "The key came out empty or longer than 64 KiB.";
+        Refused "refused" "Redis could not be reached: the connection was refused or failed.";
+        Timeout "timeout" "Redis did not answer within the time budget.";
+        Closed "closed" "Redis closed the connection in the middle of an answer.";
+        Protocol "protocol" "What came back is not a reply of Redis to this query.";
+        TooLarge "too_large" "The stored value is larger than redis_cache_max_size.";
+        WrongType "wrong_type" "The key holds something that is not a string.";
+        NoAuth "noauth" "Redis wants a user or password, or refused the given one.";
+        NoPerm "noperm" "The Redis user may not run the command or read the key.";
+        Loading "loading" "Redis is loading its data after a start.";
+        Oom "oom" "Redis is out of memory.";
+        ReadOnly "readonly" "Redis is a read-only replica.";
+        Moved "moved" "The key lives on another node of a Redis Cluster.";
+        MasterDown "masterdown" "The replica has lost its primary.";
+        ErrorReply "error_reply" "Redis answered with an error of another kind.";
+        Breaker "breaker" "Redis failed repeatedly and is not asked until the breaker lets a probe through.";
+        Overload "overload" "Too many lookups wait, or too much memory is held by values.";
+        Entry "entry" "The stored value is not a page in the form that redis_cache_format names.";
+        Truncated "truncated" "The stored page is shorter or longer than its own Content-Length.";
+        Version "version" "The stored page has a form newer than this module.";
+        Pickle "pickle" "The stored value is a Python pickle, not a page.";
+        Internal "internal" "nginx ran out of memory while it handled the lookup.";
+    }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// The one word that says why the answer of the application was stored or not.
+    StoreReason {
+        Queued "queued" "The answer is complete and was handed to Redis.";
+        Incomplete "incomplete" "The answer ended, or the client left, before the whole body was there.";
+        Method "method" "Only answers to GET are stored; after HEAD nothing is, and after other methods the stored page is invalidated.";
+        Bypass "bypass" "The request was not looked up, so its answer is not stored.";
+        Fault "fault" "The lookup failed, so it is not known what an answer would replace.";
+        Kept "kept" "Redis holds a good page that this request could not use.";
+        Body "body" "The request has a body, which is no part of the key.";
+        Range "range" "The request asks for a range; the application answers it.";
+        Precondition "precondition" "The request has If-Match or If-Unmodified-Since, which the application answers.";
+        RequestNoStore "request_no_store" "The Cache-Control of the request says no-store.";
+        Condition "condition" "A value of redis_cache_no_store was neither empty nor 0.";
+        Redirect "redirect" "The answer came after error_page or X-Accel-Redirect, and belongs to another page.";
+        Status "status" "The status is never stored, or not without redis_cache_valid.";
+        Partial "partial" "The answer is a part of a page.";
+        NoStore "no_store" "The answer says no-store.";
+        Private "private" "The answer says private.";
+        NoCache "no_cache" "The answer says no-cache, and cannot be revalidated.";
+        SetCookie "set_cookie" "The answer sets a cookie.";
+        VaryAll "vary_all" "The answer varies on everything (Vary: *).";
+        Personal "personal" "The answer varies on Cookie or Authorization, and the request has it.";
+        Variants "variants" "The page has as many variants as are stored at a time.";
+        NoLifetime "no_lifetime" "The answer has no freshness lifetime, and redis_cache_valid gives none.";
+        Expired "expired" "The answer was no longer fresh when it arrived.";
+        TooLarge "too_large" "The answer is larger than redis_cache_max_size.";
+        Entry "entry" "The header is too large for the stored form, or has a value that it cannot hold.";
+        LengthUnknown "length_unknown" "The end of the connection was the end of the answer, so it is not known to be whole.";
+        Overload "overload" "Too much memory is held by values, or too much waits for Redis.";
+        Internal "internal" "nginx ran out of memory.";
     }
 }
 
 impl Reason {
+    /// The status that this reason explains.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Fresh => Status::Hit,
+            Self::Revalidated => Status::Revalidated,
+            Self::Absent | Self::Gone | Self::Vary | Self::Encoding | Self::Collision => {
+                Status::Miss
+            }
+            Self::Stale | Self::NoCache | Self::Reload => Status::Expired,
+            Self::Method
+            | Self::Authorization
+            | Self::BypassCondition
+            | Self::Host
+            | Self::Subrequest
+            | Self::Redirect
+            | Self::Key => Status::Bypass,
+            Self::Refused
+            | Self::Timeout
+            | Self::Closed
+            | Self::Protocol
+            | Self::TooLarge
+            | Self::WrongType
+            | Self::NoAuth
+            | Self::NoPerm
+            | Self::Loading
+            | Self::Oom
+            | Self::ReadOnly
+            | Self::Moved
+            | Self::MasterDown
+            | Self::ErrorReply
+            | Self::Breaker
+            | Self::Overload
+            | Self::Entry
+            | Self::Truncated
+            | Self::Version
+            | Self::Pickle
+            | Self::Internal => Status::Error,
+        }
+    }
+
     /// The HTTP status for a request without `redis_cache_fallback`: 405 for a method that is
     /// not looked up, 504 for a timeout, 502 for another error, else 404.
     pub const fn status_without_fallback(self) -> u16 {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use ngx_http_redis_cache_module::config::{Context, DIRECTIVES, Directive};
-use ngx_http_redis_cache_module::reason::Reason;
+use ngx_http_redis_cache_module::reason::{Reason, StoreReason};
 
 const REWRITE: &str = "UPDATE_DOCS=1 cargo test --no-default-features --test docs";
 
@@ -21,8 +21,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "redis_cache_status",
-        "`HIT`, `MISS`, `BYPASS`, `EXPIRED` or `ERROR`. Empty where no `redis_cache_pass` was \
-         reached.",
+        "`HIT`, `MISS`, `BYPASS`, `EXPIRED`, `REVALIDATED` or `ERROR`. Empty where no \
+         `redis_cache_pass` or `redis_cache` was reached.",
     ),
     (
         "redis_cache_reason",
@@ -30,13 +30,19 @@ const VARIABLES: &[(&str, &str)] = &[
          status is.",
     ),
     (
+        "redis_cache_store_reason",
+        "One word that says whether the application's answer was stored, and why not; see \
+         [operations.md](operations.md#why-was-this-not-stored). Empty after a hit, and where \
+         `redis_cache_store` is off.",
+    ),
+    (
         "redis_cache_key",
         "The key, byte for byte as Redis is asked for it. Of a page that varies it is the key of \
-         the marker. Empty where no key was made, as for a method other than GET and HEAD.",
+         the marker. Empty where no key was made, as for a request with Authorization.",
     ),
     (
         "redis_cache_age",
-        "On a hit, the seconds since the page was new; empty where the page does not say.",
+        "On a hit and a revalidation, the seconds since the page was new; empty where the page does not say.",
     ),
     (
         "redis_cache_time",
@@ -167,31 +173,27 @@ fn the_list_of_variables_is_that_of_the_module() {
     assert_eq!(listed, known, "VARIABLES in tests/docs.rs against src/nginx/variables.rs");
 }
 
-/// Rows of the table of reasons in docs/operations.md: word, status, sentence.
-fn reason_rows(text: &str) -> Vec<(String, String, String)> {
-    let section = text.split("\n## Reasons\n").nth(1).expect("a section \"Reasons\"");
+/// The rows of words in a section of docs/operations.md.
+fn rows(section: &str) -> Vec<String> {
+    let text = read("docs/operations.md");
+    let section = text.split(&format!("\n## {section}\n")).nth(1).expect("the section").to_owned();
     let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
-    rows.map(|row| {
-        let cells: Vec<_> = row.split('|').map(str::trim).collect();
-        let [word, status, sentence] = cells[..] else { panic!("a row of three cells: {row}") };
-        (word.trim_end_matches('`').to_owned(), status.to_owned(), sentence.to_owned())
-    })
-    .collect()
+    section.lines().filter(|line| line.starts_with("| `")).map(ToOwned::to_owned).collect()
 }
 
 #[test]
 fn operations_md_has_every_reason() {
-    let found = reason_rows(&read("docs/operations.md"));
-    let wanted: Vec<_> = Reason::ALL
-        .iter()
-        .map(|r| (r.as_str().to_owned(), r.status().as_str().to_owned(), r.sentence().to_owned()))
-        .collect();
-    let row = |(word, status, sentence): &(String, String, String)| {
-        format!("| `{word}` | {status} | {sentence} |")
-    };
-    let table: Vec<_> = wanted.iter().map(row).collect();
-    assert_eq!(found, wanted, "the table of reasons has to be:\n{}", table.join("\n"));
+    let row = |r: &Reason| format!("| `{r}` | {} | {} |", r.status().as_str(), r.sentence());
+    let wanted: Vec<_> = Reason::ALL.iter().map(row).collect();
+    assert_eq!(rows("Reasons"), wanted, "the table has to be:\n{}", wanted.join("\n"));
+}
+
+#[test]
+fn operations_md_has_every_reason_of_storing() {
+    let row = |r: &StoreReason| format!("| `{r}` | {} |", r.sentence());
+    let wanted: Vec<_> = StoreReason::ALL.iter().map(row).collect();
+    let found = rows("Why was this not stored?");
+    assert_eq!(found, wanted, "the table has to be:\n{}", wanted.join("\n"));
 }
 
 #[test]
@@ -239,6 +241,7 @@ fn links_lead_somewhere() {
         "docs/format.md",
         "docs/migrating.md",
         "docs/operations.md",
+        "docs/rfc9111.md",
         "tests/vectors/README.md",
     ];
     for document in documents {

@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 
 use super::settings::Settings;
-use super::{Environment, setters};
+use super::{Environment, setters, store_setters};
 
 /// Where a directive may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,20 @@ pub const DIRECTIVES: &[Directive] = &[
             up, and never a request with an Authorization header. It is the content handler of \
             the location, so no other may stand beside it.",
         set: setters::pass,
+    },
+    Directive {
+        name: c"redis_cache",
+        arguments: "URL | off",
+        default: "off",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The same lookup in place, in front of the location's own handler (proxy_pass, \
+            fastcgi_pass, uwsgi_pass, ...) and behind its access rules: a hit is sent, and a miss, \
+            a bypass or any trouble with Redis goes on to that handler. A request is looked up \
+            once, also where it goes through several locations that inherit the directive. The \
+            lookup comes before `try_files`, so that such a location asks Redis for its files \
+            too. A location with `redis_cache_pass` does not inherit it.",
+        set: setters::in_place,
     },
     Directive {
         name: c"redis_cache_fallback",
@@ -233,5 +247,101 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "Adds `Cache-Status` (RFC 9211) with the reason to every answer of the location and \
             of its fallback.",
         set: setters::status_header,
+    },
+    Directive {
+        name: c"redis_cache_store",
+        arguments: "on|off",
+        default: "off",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "Stores the application's answer after a miss or an expiry, as RFC 9111 lets a shared \
+            cache do it: answers to GET that are complete, have a freshness lifetime, and are for \
+            everybody. The application is then not told the key. A 2xx or 3xx answer to a method \
+            other than GET, HEAD, OPTIONS and TRACE invalidates the stored page of its URI, and \
+            with the default key those that its Location and Content-Location name; the answer \
+            waits for that, within `redis_cache_timeout`. Needs `redis_cache_format http`.",
+        set: store_setters::store,
+    },
+    Directive {
+        name: c"redis_cache_valid",
+        arguments: "[CODE ... | any] TIME",
+        default: "-",
+        context: Context::Any,
+        arity: (1, MANY),
+        help: "The freshness lifetime of answers that state none themselves, as proxy_cache_valid: \
+            for the statuses named, for `any`, or without a status for 200, 301 and 302. It may \
+            stand several times; the first that fits counts, and a time of 0 means not to store. \
+            Statuses other than 200, 203, 300, 301, 302, 303, 307 and 308 are stored only where \
+            the directive names them, by number or by `any`. 1xx, 204, 205, 206, 304, 400, 401, \
+            405, 407, 408, 411 to 417, 421, 425, 426, 428, 429 and 431 are never stored.",
+        set: store_setters::valid,
+    },
+    Directive {
+        name: c"redis_cache_no_store",
+        arguments: "STRING ...",
+        default: "-",
+        context: Context::Any,
+        arity: (1, MANY),
+        help: "The answer is not stored if one of the strings, which contain variables, is neither \
+            empty nor `0` when its header arrives, as with proxy_no_cache: \
+            `redis_cache_no_store $upstream_http_x_private;`. A request that \
+            `redis_cache_bypass` names is not stored either way.",
+        set: store_setters::no_store,
+    },
+    Directive {
+        name: c"redis_cache_ignore_headers",
+        arguments: "NAME ...",
+        default: "-",
+        context: Context::Any,
+        arity: (1, MANY),
+        help: "Header fields of an answer that do not count: `X-Accel-Expires`, `Expires`, \
+            `Cache-Control`, `CDN-Cache-Control`, `Set-Cookie`, `Vary`. An answer whose Set-Cookie \
+            is ignored is stored without it: be sure that its body is for everybody. With Vary \
+            ignored, one page is sent to all, also a stored one that another writer made vary.",
+        set: store_setters::ignore_headers,
+    },
+    Directive {
+        name: c"redis_cache_hide_header",
+        arguments: "NAME",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A header field of stored pages that is not sent on a hit, as proxy_hide_header. It \
+            may stand several times.",
+        set: store_setters::hide_header,
+    },
+    Directive {
+        name: c"redis_cache_revalidate",
+        arguments: "on|off",
+        default: "off",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A stored page that is no longer fresh and has ETag or Last-Modified is not thrown \
+            away: the application is asked with If-None-Match or If-Modified-Since, and after a \
+            304 the stored page is sent and is fresh again. Needs `redis_cache_store on`; what is \
+            to be revalidated is kept for `redis_cache_keep`.",
+        set: store_setters::revalidate,
+    },
+    Directive {
+        name: c"redis_cache_keep",
+        arguments: "TIME",
+        default: "1h",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "For how long Redis keeps a page with a validator when it is no longer fresh, 1ms to \
+            10y. Counts with `redis_cache_revalidate on` alone.",
+        set: store_setters::keep,
+    },
+    Directive {
+        name: c"redis_cache_request_control",
+        arguments: "on|off",
+        default: "off",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "Obeys the Cache-Control of requests: `no-cache`, `max-age` and `min-fresh` ask for a \
+            newer page than the stored one, and `only-if-cached` is answered with 504 where there \
+            is none. Off, any visitor's reload is served from Redis. `no-store` of a request is \
+            obeyed always.",
+        set: store_setters::request_control,
     },
 ];

@@ -6,12 +6,13 @@ pub mod directives;
 mod plan;
 mod setters;
 mod settings;
+mod store_setters;
 pub mod value;
 
 pub use check::{conflict, fallback_cycle};
 pub use directives::{Context, DIRECTIVES, Directive};
-pub use plan::{Connections, KeySource, Plan};
-pub use settings::{Format, Io, KeySetting, Settings};
+pub use plan::{Connections, Door, KeySource, Plan, StoreRules};
+pub use settings::{Format, Ignored, Io, KeySetting, Settings, Validity};
 
 /// A string with nginx variables, compiled by nginx; an index into its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Template;
-use super::settings::{Format, Io, Settings};
+use super::settings::{Format, Ignored, Io, Settings, Validity};
 use crate::key::{Hash, KeyShape};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Endpoint;
@@ -36,9 +36,35 @@ pub struct Connections {
     pub breaker: Option<BreakerSettings>,
 }
 
+/// Where a lookup takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// `redis_cache_pass`: as the content handler of the location.
+    Pass,
+    /// `redis_cache`: in front of the location's own handler.
+    InPlace,
+}
+
+/// What `redis_cache_store on` goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreRules {
+    /// `redis_cache_valid`; the first that fits counts.
+    pub valid: Vec<(Validity, Duration)>,
+    /// `redis_cache_ignore_headers`.
+    pub ignored: Ignored,
+    /// `redis_cache_revalidate`.
+    pub revalidate: bool,
+    /// `redis_cache_keep`.
+    pub keep: Duration,
+    /// `redis_cache_no_store`.
+    pub no_store: Vec<Template>,
+}
+
 /// Everything that a lookup of one location needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Where the lookup takes place.
+    pub door: Door,
     /// Who answers and how connections to it behave.
     pub connections: Connections,
     /// `redis_cache_fallback`.
@@ -59,11 +85,20 @@ pub struct Plan {
     pub bypass: Vec<Template>,
     /// `redis_cache_status_header`.
     pub status_header: bool,
+    /// `redis_cache_store on`, and its rules.
+    pub store: Option<StoreRules>,
+    /// `redis_cache_ignore_headers Vary`.
+    pub ignores_vary: bool,
+    /// `redis_cache_hide_header`.
+    pub hidden: Vec<String>,
+    /// `redis_cache_request_control`.
+    pub request_control: bool,
 }
 
 impl Plan {
-    /// The plan for `endpoint` under `settings`; an error is a sentence for `nginx -t`.
-    pub fn new(settings: &Settings, endpoint: &Endpoint) -> Result<Self, String> {
+    /// The plan of a lookup at `door` for `endpoint` under `settings`; an error is a sentence for
+    /// `nginx -t`.
+    pub fn new(settings: &Settings, door: Door, endpoint: &Endpoint) -> Result<Self, String> {
         let mut endpoint = endpoint.clone();
         if let Some(username) = &settings.username {
             if endpoint.username.replace(username.clone()).is_some() {
@@ -102,7 +137,14 @@ impl Plan {
                 KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() },
             ),
         };
+        let store = settings.store.unwrap_or(false);
+        if store && format == Format::Raw {
+            return Err("redis_cache_store on needs redis_cache_format http: the raw form has no \
+                place for the type, the header and the age of an answer"
+                .to_owned());
+        }
         Ok(Self {
+            door,
             connections: Connections {
                 endpoint,
                 connections: settings.connections.unwrap_or(2),
@@ -122,7 +164,23 @@ impl Plan {
             max_size,
             bypass: settings.bypass.clone().unwrap_or_default(),
             status_header: settings.status_header.unwrap_or(false),
+            store: store.then(|| StoreRules::new(settings)),
+            ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
+            hidden: settings.hidden.clone().unwrap_or_default(),
+            request_control: settings.request_control.unwrap_or(false),
         })
+    }
+}
+
+impl StoreRules {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            valid: settings.valid.clone().unwrap_or_default(),
+            ignored: settings.ignored.unwrap_or_default(),
+            revalidate: settings.revalidate.unwrap_or(false),
+            keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
+            no_store: settings.no_store.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -136,7 +194,7 @@ mod tests {
     use crate::redis::endpoint::Secret;
 
     fn plan(url: &str, settings: &Settings) -> Result<Plan, String> {
-        Plan::new(settings, &Endpoint::parse(url).unwrap())
+        Plan::new(settings, Door::Pass, &Endpoint::parse(url).unwrap())
     }
 
     #[test]
@@ -158,6 +216,15 @@ mod tests {
         let raw = Settings { format: Some(Format::Raw), ..Settings::default() };
         let raw = plan("redis://h", &raw).unwrap();
         assert_eq!(raw.key_shape, KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() });
+    }
+
+    #[test]
+    fn the_raw_form_is_not_stored() {
+        let raw = Settings { format: Some(Format::Raw), store: Some(true), ..Settings::default() };
+        assert!(plan("redis://h", &raw).unwrap_err().contains("redis_cache_format http"));
+        let http = Settings { store: Some(true), ..Settings::default() };
+        assert_eq!(plan("redis://h", &http).unwrap().store.unwrap().keep.as_secs(), 3600);
+        assert_eq!(plan("redis://h", &Settings::default()).unwrap().store, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::{Endpoint, Secret};
 
-fn once<T>(slot: &mut Option<T>, new: T) -> Result<(), String> {
+pub(super) fn once<T>(slot: &mut Option<T>, new: T) -> Result<(), String> {
     if slot.is_some() {
         return Err("is duplicate".to_owned());
     }
@@ -16,15 +16,15 @@ fn once<T>(slot: &mut Option<T>, new: T) -> Result<(), String> {
     Ok(())
 }
 
-fn first<'a>(arguments: &[&'a str]) -> &'a str {
+pub(super) fn first<'a>(arguments: &[&'a str]) -> &'a str {
     arguments.first().copied().unwrap_or_default()
 }
 
-fn wrong(value: &str, allowed: &str) -> String {
+pub(super) fn wrong(value: &str, allowed: &str) -> String {
     format!("has the value \"{value}\", but must be {allowed}")
 }
 
-fn ranged<T: PartialOrd + Copy>(
+pub(super) fn ranged<T: PartialOrd + Copy>(
     text: &str,
     parse: fn(&str) -> Option<T>,
     least: T,
@@ -34,6 +34,14 @@ fn ranged<T: PartialOrd + Copy>(
     parse(text)
         .filter(|parsed| (least..=largest).contains(parsed))
         .ok_or_else(|| wrong(text, allowed))
+}
+
+pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(wrong(other, "on or off")),
+    }
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -51,10 +59,24 @@ pub(super) fn pass(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    let url = first(arguments);
-    let endpoint = Endpoint::parse(url)
-        .map_err(|error| format!("has the URL \"{}\", which {error}", without_secrets(url)))?;
-    once(&mut settings.pass, endpoint)
+    once(&mut settings.pass, endpoint(first(arguments))?)
+}
+
+pub(super) fn in_place(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let found = match first(arguments) {
+        "off" => None,
+        url => Some(endpoint(url)?),
+    };
+    once(&mut settings.in_place, found)
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(url)
+        .map_err(|error| format!("has the URL \"{}\", which {error}", without_secrets(url)))
 }
 
 /// A wrong URL as it may be shown: cut behind the scheme where a password may stand, be it in a
@@ -265,9 +287,5 @@ pub(super) fn status_header(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    match first(arguments) {
-        "on" => once(&mut settings.status_header, true),
-        "off" => once(&mut settings.status_header, false),
-        other => Err(wrong(other, "on or off")),
-    }
+    once(&mut settings.status_header, on_or_off(first(arguments))?)
 }

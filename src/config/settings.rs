@@ -38,6 +38,32 @@ pub struct KeySetting {
     pub prefix: Vec<u8>,
 }
 
+/// The answers that a lifetime of `redis_cache_valid` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Those with this status.
+    Status(u16),
+    /// `any`.
+    Any,
+}
+
+/// `redis_cache_ignore_headers`: fields of an answer that do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// `X-Accel-Expires`.
+    pub accel_expires: bool,
+    /// `Expires`.
+    pub expires: bool,
+    /// `Cache-Control`.
+    pub cache_control: bool,
+    /// `CDN-Cache-Control`.
+    pub cdn_cache_control: bool,
+    /// `Set-Cookie`.
+    pub set_cookie: bool,
+    /// `Vary`.
+    pub vary: bool,
+}
+
 macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
         /// What the directives of one level set; `None` is not set there.
@@ -58,6 +84,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// `redis_cache`; the inner `None` is `off`.
+    in_place: Option<Endpoint>,
     /// `redis_cache_fallback`, with its `@`.
     fallback: String,
     /// `redis_cache_key`.
@@ -88,6 +116,22 @@ settings! {
     password: Secret,
     /// `redis_cache_status_header`.
     status_header: bool,
+    /// `redis_cache_store`.
+    store: bool,
+    /// `redis_cache_valid`, in its order.
+    valid: Vec<(Validity, Duration)>,
+    /// `redis_cache_no_store`.
+    no_store: Vec<Template>,
+    /// `redis_cache_ignore_headers`.
+    ignored: Ignored,
+    /// `redis_cache_hide_header`.
+    hidden: Vec<String>,
+    /// `redis_cache_revalidate`.
+    revalidate: bool,
+    /// `redis_cache_keep`.
+    keep: Duration,
+    /// `redis_cache_request_control`.
+    request_control: bool,
 }
 
 #[cfg(test)]

@@ -4,15 +4,26 @@
 use std::time::Duration;
 
 /// Reads a time: `100` or `100ms` are milliseconds only with the unit; without one, seconds.
-/// Units are `ms`, `s`, `m`, `h`, the largest first when several follow each other (`1m 30s`).
+/// Units are `y` (365 days), `M` (30 days), `w`, `d`, `h`, `m`, `s` and `ms`, the largest first
+/// when several follow each other (`1m 30s`).
 pub fn time(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    const HOUR: u64 = 3_600_000;
+    const UNITS: [(&str, u64); 8] = [
+        ("y", 365 * 24 * HOUR),
+        ("M", 30 * 24 * HOUR),
+        ("w", 7 * 24 * HOUR),
+        ("d", 24 * HOUR),
+        ("h", HOUR),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
     let mut total: u64 = 0;
     let mut next_unit = 0;
     let mut rest = text;
     while !rest.is_empty() {
         let (number, after) = leading_number(rest)?;
-        let end = after.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(after.len());
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at_checked(end)?;
         let unit = if unit.is_empty() && after.is_empty() { "s" } else { unit };
         let place = UNITS.iter().position(|(name, _)| *name == unit)?;
@@ -62,6 +73,7 @@ mod tests {
         assert_eq!(millis("2"), Some(2000));
         assert_eq!(millis("1m30s"), Some(90_000));
         assert_eq!(millis("1h 5ms"), Some(3_600_005));
+        assert_eq!(millis("1y 1M 1w 1d"), Some((365 + 30 + 7 + 1) * 86_400_000));
         for bad in ["", "ms", "-1", "1s1m", "1x", "1s1s", "1 s", "99999999999999999999s", "1.5s"] {
             assert_eq!(millis(bad), None, "{bad:?}");
         }

@@ -1,15 +1,17 @@
-//! A stored value to a page: the raw and the http form (docs/format.md).
+//! A stored value to a page and back: the raw and the http form (docs/format.md).
 //!
 //! What Redis returns is untrusted. A value that is not of its form is an error with a reason,
 //! and the application answers.
 
+mod encode;
 mod facts;
 
 use std::mem::MaybeUninit;
 
+pub use encode::{Head, marker, tombstone};
 pub use facts::{Facts, LINE};
 
-use crate::http::hop_by_hop;
+use crate::http::{field_values, hop_by_hop};
 use crate::reason::Reason;
 
 /// The largest head (status line and fields) of the http form, in bytes.
@@ -56,13 +58,22 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
+impl Field<'_> {
+    /// Whether it is called `name`.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
 impl<'a> Page<'a> {
+    /// The field lines in their order, the `Redis-Cache` line left out.
+    pub fn fields(&self) -> &[Field<'a>] {
+        &self.fields
+    }
+
     /// The values of all lines of `name`.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name))
-            .map(|field| field.value)
+        field_values(&self.fields, name)
     }
 
     /// The value of the first line of `name`.
@@ -74,14 +85,39 @@ impl<'a> Page<'a> {
     /// for nginx alone (X-Accel-*), nor those that are stated anew (Age, Content-Length,
     /// Accept-Ranges).
     pub fn fields_to_send(&self) -> impl Iterator<Item = Field<'a>> {
-        const STATED_ANEW: [&str; 5] =
-            ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
-        self.fields.iter().copied().filter(|field| {
-            !STATED_ANEW.iter().any(|name| field.name.eq_ignore_ascii_case(name))
-                && !is_for_nginx(field.name)
-                && !hop_by_hop::is(field.name, self.values("connection"))
-        })
+        self.fields.iter().copied().filter(|field| is_kept(field, || self.values("connection")))
     }
+}
+
+impl<'a> Page<'a> {
+    /// Takes the fields of a 304 over (RFC 9111 section 3.2): each replaces those of its name.
+    /// Fields that speak of the body stay, since it is the stored one.
+    pub fn update(&mut self, received: &[Field<'a>]) {
+        const OF_THE_BODY: [&str; 4] =
+            ["content-length", "content-encoding", "content-range", "content-type"];
+        let connection = || field_values(received, "connection");
+        let taken = |field: &&Field<'a>| {
+            is_kept(field, connection)
+                && !field.is(LINE)
+                && !OF_THE_BODY.iter().any(|name| field.is(name))
+        };
+        let is_new = |old: &Field<'a>| !received.iter().filter(taken).any(|new| new.is(old.name));
+        self.fields.retain(is_new);
+        self.fields.extend(received.iter().filter(taken).copied());
+    }
+}
+
+/// Whether a field of a response is stored, and sent from a stored page. `connection` gives the
+/// Connection lines of the response.
+fn is_kept<'a, I: Iterator<Item = &'a [u8]>>(
+    field: &Field<'_>,
+    connection: impl FnOnce() -> I,
+) -> bool {
+    const STATED_ANEW: [&str; 5] =
+        ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
+    !STATED_ANEW.iter().any(|name| field.is(name))
+        && !is_for_nginx(field.name)
+        && !hop_by_hop::is(field.name, connection())
 }
 
 /// Reads the http form.
@@ -207,6 +243,33 @@ mod tests {
         let names: Vec<_> = page.fields_to_send().map(|field| field.name).collect();
         assert_eq!(names, ["X-Stays"]);
         assert_eq!(page.body, b"b");
+    }
+
+    #[test]
+    fn a_304_updates_the_fields_but_not_those_of_the_body() {
+        let value = b"HTTP/1.1 200 OK\r\nX-Old: 1\r\nX-Stays: 1\r\nx-old: 2\r\n\
+            Content-Type: text/html\r\n\r\nb";
+        let Ok(Stored::Page(mut page)) = decode(value) else { panic!("no page") };
+        let new = [
+            ("X-OLD", "3"),
+            ("Content-Type", "x"),
+            ("Content-Length", "0"),
+            ("Connection", "x-hop"),
+            ("X-Hop", "1"),
+            ("Set-Cookie", "a=b"),
+            ("ETag", "\"1\""),
+        ];
+        page.update(&new.map(|(name, value)| Field { name, value: value.as_bytes() }));
+        let found: Vec<_> = page.fields().iter().map(|f| (f.name, f.value)).collect();
+        assert_eq!(
+            found,
+            [
+                ("X-Stays", &b"1"[..]),
+                ("Content-Type", b"text/html"),
+                ("X-OLD", b"3"),
+                ("ETag", b"\"1\"")
+            ]
+        );
     }
 
     #[test]

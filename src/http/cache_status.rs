@@ -1,18 +1,21 @@
 //! The Cache-Status field (RFC 9211).
 
-use crate::reason::{Reason, Status};
+use crate::reason::{Reason, Status, StoreReason};
 
 /// The name of this cache in the field.
 pub const CACHE: &str = "nginx-redis-cache";
 
 /// The field value: `hit` with the remaining freshness lifetime `ttl` in seconds, or `fwd` with
-/// why the request went forward; the reason as `detail`.
-pub fn value(reason: Reason, ttl: Option<u64>) -> String {
+/// why the request went forward; the reason as `detail`. Where the answer is known not to be
+/// stored, `stored` is false and the word for it stands behind the reason.
+pub fn value(reason: Reason, ttl: Option<u64>, not_stored: Option<StoreReason>) -> String {
     let forward = match (reason.status(), reason) {
         (Status::Hit, _) => {
             let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
             return format!("{CACHE}; hit{ttl}; detail={reason}");
         }
+        (Status::Expired, Reason::Reload) => "request",
+        (Status::Revalidated, _) => "stale; fwd-status=304",
         (Status::Expired, _) => "stale",
         (Status::Bypass, Reason::Method) => "method",
         (Status::Bypass, _) => "bypass",
@@ -20,7 +23,10 @@ pub fn value(reason: Reason, ttl: Option<u64>) -> String {
         (Status::Miss, Reason::Absent | Reason::Gone | Reason::Collision) => "uri-miss",
         (Status::Miss | Status::Error, _) => "miss",
     };
-    format!("{CACHE}; fwd={forward}; detail={reason}")
+    match not_stored {
+        Some(why) => format!("{CACHE}; fwd={forward}; stored=?0; detail={reason}/{why}"),
+        None => format!("{CACHE}; fwd={forward}; detail={reason}"),
+    }
 }
 
 #[cfg(test)]
@@ -29,13 +35,22 @@ mod tests {
 
     #[test]
     fn every_value_is_a_structured_list_of_one_member() {
-        for reason in Reason::ALL {
-            let value = value(*reason, Some(5));
-            let list: sfv::List = sfv::Parser::new(&value).parse().unwrap();
-            assert_eq!(list.len(), 1, "{value}");
-            assert!(value.ends_with(reason.as_str()));
+        let whys = StoreReason::ALL.iter().copied().map(Some).chain([None]);
+        for why in whys {
+            for reason in Reason::ALL {
+                let value = value(*reason, Some(5), why);
+                let list: sfv::List = sfv::Parser::new(&value).parse().unwrap();
+                assert_eq!(list.len(), 1, "{value}");
+                assert!(value.contains(&format!("detail={reason}")));
+            }
         }
-        assert_eq!(value(Reason::Fresh, Some(5)), "nginx-redis-cache; hit; ttl=5; detail=fresh");
-        assert_eq!(value(Reason::Absent, None), "nginx-redis-cache; fwd=uri-miss; detail=absent");
+        let fresh = value(Reason::Fresh, Some(5), None);
+        assert_eq!(fresh, "nginx-redis-cache; hit; ttl=5; detail=fresh");
+        let absent = value(Reason::Absent, None, None);
+        assert_eq!(absent, "nginx-redis-cache; fwd=uri-miss; detail=absent");
+        assert_eq!(
+            value(Reason::Absent, None, Some(StoreReason::SetCookie)),
+            "nginx-redis-cache; fwd=uri-miss; stored=?0; detail=absent/set_cookie"
+        );
     }
 }

@@ -39,6 +39,15 @@ pub(super) struct Admitted {
     hash: u64,
 }
 
+/// What is asked.
+pub(super) struct Asked<'a> {
+    pub key: &'a [u8],
+    pub waiter: Waiter,
+    pub timeout: Duration,
+    /// The command, where it is one that writes; else a GET.
+    pub write: Option<Vec<u8>>,
+}
+
 /// One connection, open or not.
 struct Connection {
     link: Link,
@@ -99,6 +108,11 @@ impl Client {
         if self.oversize.knows(key, max_size, now) {
             return Err(Reason::TooLarge);
         }
+        self.route(key, now, desk)
+    }
+
+    /// Which connection takes a command on `key`, if one may be sent now.
+    pub fn route(&mut self, key: &[u8], now: Instant, desk: &mut Desk) -> Result<Admitted, Reason> {
         match self.breaker.admit(now) {
             Admission::Ask => {}
             Admission::Refuse => return Err(Reason::Breaker),
@@ -116,19 +130,16 @@ impl Client {
         Ok(Admitted { connection: number, hash })
     }
 
-    /// Takes a lookup, to be sent at the end of this turn.
-    pub fn ask(
-        &mut self,
-        Admitted { connection: number, hash }: Admitted,
-        key: &[u8],
-        waiter: Waiter,
-        timeout: Duration,
-        desk: &mut Desk,
-        memory: &Memory,
-    ) {
+    /// Takes a lookup, or a command that writes, to be sent at the end of this turn.
+    pub fn ask(&mut self, admitted: Admitted, query: Asked<'_>, desk: &mut Desk, memory: &Memory) {
+        let Admitted { connection: number, hash } = admitted;
         let Some(connection) = self.connections.get_mut(number) else { return };
+        let Asked { key, waiter, timeout, write } = query;
         connection.patience = timeout;
-        connection.link.enqueue(key, hash, waiter);
+        match write {
+            Some(command) => connection.link.enqueue_write(key, hash, waiter, command),
+            None => connection.link.enqueue(key, hash, waiter),
+        }
         if connection.link.is_down() {
             self.connect(number, desk, memory);
         } else if connection.link.is_ready() {
@@ -382,7 +393,7 @@ impl Client {
             connection.backoff.failed(now, Peer::random());
         }
         if reason == Reason::TooLarge {
-            for query in &remains.lost {
+            for query in remains.lost.iter().filter(|query| !query.writes()) {
                 self.oversize.remember(&query.key, query.max_size(), now);
             }
         }

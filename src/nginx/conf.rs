@@ -18,7 +18,7 @@ use ngx::http::{
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, handler, rc};
 use crate::config::{
-    self, Connections, Directive, Environment, Plan, Settings, Template, fallback_cycle,
+    self, Connections, Directive, Door, Environment, Plan, Settings, Template, fallback_cycle,
 };
 use crate::redis::endpoint::ServerAddr;
 
@@ -50,7 +50,7 @@ pub(super) struct LocationConf {
     settings: Settings,
     /// File and line of `redis_cache_pass`.
     written_at: String,
-    /// Present where `redis_cache_pass` answers.
+    /// Present where `redis_cache_pass` or `redis_cache` looks up.
     pub plan: Option<ActivePlan>,
 }
 
@@ -139,6 +139,11 @@ pub(super) unsafe fn apply(
         let had_handler = conf.settings.pass.is_some();
         let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
         directive.apply(&mut conf.settings, &arguments, &mut environment)?;
+        if conf.settings.pass.is_some() && matches!(conf.settings.in_place, Some(Some(_))) {
+            return Err("\"redis_cache\" and \"redis_cache_pass\" stand in one location: \
+                the request would be looked up twice"
+                .to_owned());
+        }
         if conf.settings.pass.is_some() && !had_handler {
             let core = NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?;
             if core.handler.is_some() {
@@ -199,13 +204,13 @@ unsafe fn try_merge(
             core.handler = Some(handler::content_handler);
         }
     }
-    let Some(endpoint) = &conf.settings.pass else { return Ok(()) };
+    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(main, conf) };
     let place = &conf.written_at;
     if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
         return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
     }
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
-    let plan = Plan::new(&conf.settings, endpoint).map_err(in_place)?;
+    let plan = Plan::new(&conf.settings, Door::Pass, endpoint).map_err(in_place)?;
     let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
     // SAFETY: the core module's configuration is merged.
     unsafe { warn_of_bare_error_page(cf, core, &plan) };
@@ -216,6 +221,16 @@ unsafe fn try_merge(
         fallback: plan.fallback.clone(),
         written_at: place.clone(),
     });
+    conf.plan = Some(ActivePlan { plan, endpoint });
+    Ok(())
+}
+
+/// The plan of `redis_cache`.
+fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), String> {
+    let Some(Some(endpoint)) = &conf.settings.in_place else { return Ok(()) };
+    let named = |sentence| format!("\"redis_cache\": {sentence}");
+    let plan = Plan::new(&conf.settings, Door::InPlace, endpoint).map_err(named)?;
+    let endpoint = main.endpoint(&plan.connections).map_err(named)?;
     conf.plan = Some(ActivePlan { plan, endpoint });
     Ok(())
 }

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
 
+use super::collect::Collecting;
 use super::conf::ActivePlan;
+use super::hold::Hold;
 use super::memory::Held;
 use super::request::Request;
 use super::worker;
 use crate::key::Key;
 use crate::parking::Ticket;
-use crate::reason::Reason;
+use crate::reason::{Reason, StoreReason};
+use crate::redis::write::Seen;
 
 /// What a lookup is doing.
 pub(super) enum Life {
@@ -32,8 +35,53 @@ pub(super) enum Life {
 pub(super) enum Step {
     /// The value under the request's key.
     First,
-    /// The variant of a page that varies on these request fields.
-    Variant(Vec<String>),
+    /// The variant of a page that varies.
+    Variant(Variant),
+}
+
+/// One variant of a page that varies.
+#[derive(Clone)]
+pub(super) struct Variant {
+    /// The request fields that the marker names, in lower case.
+    pub fields: Vec<String>,
+    pub generation: String,
+    pub key: Vec<u8>,
+}
+
+/// What lies under the keys that were asked for, for a fill that replaces it.
+pub(super) struct Found {
+    pub first: Seen,
+    /// The variant that the marker leads to, and what lies there.
+    pub variant: Option<(Variant, Seen)>,
+}
+
+/// What becomes of the application's answer.
+pub(super) enum Fate {
+    /// Nothing is kept, and nothing asked for it.
+    Unasked,
+    /// It may be stored, should its header say so.
+    Armed(Armed),
+    /// It is not stored, and why.
+    NotStored(StoreReason),
+    /// Its body is being collected.
+    Collecting(Box<Collecting>),
+    /// It went to Redis.
+    Queued,
+    /// Should it be a success, the pages under these keys are no longer good.
+    Invalidates(Vec<Vec<u8>>),
+    /// It waits for the invalidation.
+    Held(Box<Hold>),
+}
+
+/// A request whose answer may be stored.
+pub(super) struct Armed {
+    /// When the application was asked, in milliseconds since 1970.
+    pub asked: i64,
+    /// The stored page that the application is asked to confirm, and whether the client takes
+    /// its content coding.
+    pub stale: Option<(Held, bool)>,
+    /// The client's If-None-Match and If-Modified-Since are kept from the application.
+    pub is_conditional: bool,
 }
 
 /// One lookup of one request.
@@ -52,6 +100,10 @@ pub(super) struct Lookup {
     pub ttl: Option<u64>,
     /// The memory of the value that is being sent.
     pub value: Option<Held>,
+    pub found: Found,
+    pub fate: Fate,
+    /// The client has its whole response; what comes of the application's body is dropped.
+    pub client_is_answered: bool,
     /// Cache-Status was added.
     pub status_sent: bool,
     cancels_with_request: bool,
@@ -70,6 +122,9 @@ impl Lookup {
             age: None,
             ttl: None,
             value: None,
+            found: Found { first: Seen::Nothing, variant: None },
+            fate: Fate::Unasked,
+            client_is_answered: false,
             status_sent: false,
             cancels_with_request: false,
         };
@@ -108,6 +163,16 @@ impl Lookup {
         self.request
     }
 
+    /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
+    pub fn store_reason(&self) -> Option<StoreReason> {
+        match self.fate {
+            Fate::Unasked | Fate::Invalidates(_) | Fate::Held(_) => None,
+            Fate::Armed(_) | Fate::Collecting(_) => Some(StoreReason::Incomplete),
+            Fate::NotStored(reason) => Some(reason),
+            Fate::Queued => Some(StoreReason::Queued),
+        }
+    }
+
     pub fn reason(&self) -> Option<Reason> {
         match self.life {
             Life::Decided(reason) => Some(reason),
@@ -115,7 +180,7 @@ impl Lookup {
         }
     }
 
-    /// Sees to it that the ticket dies with the request: at once when nginx terminates it, not
+    /// Sees to it that ticket and hold die with the request: at once when nginx terminates it, not
     /// only when its pool is freed. `None` is out of memory.
     pub fn cancel_with_request(&mut self) -> Option<()> {
         if !self.cancels_with_request {
@@ -143,6 +208,9 @@ unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
     // SAFETY: nginx passes what `cancel_with_request` set, while the pool is alive.
     let lookup = unsafe { NonNull::new(data.cast::<Lookup>()).map(|mut found| found.as_mut()) };
     if let Some(lookup) = lookup {
+        if let Fate::Held(hold) = &lookup.fate {
+            hold.let_go();
+        }
         if let Life::Waiting(ticket, _) = lookup.life {
             worker::cancel(lookup, ticket);
         }

@@ -56,6 +56,10 @@ pub(super) fn deliver(
             }
             None
         }
+        Frame::Other if query.writes() => {
+            desk.deposit(query.first().ticket, Answer::Done);
+            None
+        }
         Frame::Other | Frame::Push => {
             refuse(std::slice::from_ref(query), Reason::Protocol, desk);
             Some(Reason::Protocol)

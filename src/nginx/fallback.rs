@@ -1,10 +1,13 @@
-//! Everything but a hit: the named location answers, and after a miss is told the key.
+//! Everything but a hit: the application answers, in the named location or in place. After a miss
+//! its answer may be stored, by this module or by the application itself, which is told the key.
 
-use ngx::ffi::{ngx_http_named_location, ngx_int_t, ngx_str_t};
+use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t, ngx_str_t};
 
-use super::context::Lookup;
+use super::context::{Life, Lookup};
+use super::memory::Held;
 use super::request::Request;
-use super::{list, rc, str_over, worker};
+use super::{fill, list, rc, str_over, worker};
+use crate::config::Door;
 use crate::key::header_form;
 use crate::reason::{Reason, Status};
 
@@ -12,29 +15,50 @@ use crate::reason::{Reason, Status};
 pub(super) const KEY_HEADER: &[u8] = b"X-Redis-Cache-Key";
 const KEY_HEADER_LOWERCASE: &[u8] = b"x-redis-cache-key";
 
-/// Leaves for the fallback. The return code is for nginx's finalize: DONE once the named
-/// location has taken over, or the status where there is no fallback.
-pub(super) fn leave(lookup: &Lookup, reason: Reason) -> ngx_int_t {
+/// Leaves for the application. The return code is for nginx's finalize: DONE once the named
+/// location has taken over, or the status where there is no fallback; DECLINED where the request
+/// goes on in place. `stale` is the stored page of an expiry, and whether the client takes its
+/// content coding.
+pub(super) fn leave(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool)>) -> ngx_int_t {
+    lookup.life = Life::Decided(reason);
     if reason.status() == Status::Error {
         worker::warn(lookup, reason);
     }
     let request = lookup.request();
+    if wants_only_a_stored_page(lookup, reason) {
+        return NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;
+    }
+    let prepared = fill::arm(lookup, reason, stale);
+    let handed = if request.is_main() { hand_over_key(lookup, reason) } else { Some(()) };
+    if prepared.and(handed).is_none() {
+        return rc::INTERNAL_SERVER_ERROR;
+    }
+    if lookup.plan.plan.door == Door::InPlace {
+        return rc::DECLINED;
+    }
     let Some(name) = &lookup.plan.plan.fallback else {
         return ngx_int_t::try_from(reason.status_without_fallback()).unwrap_or(rc::ERROR);
     };
-    if request.is_main() && hand_over_key(lookup, reason).is_none() {
-        return rc::INTERNAL_SERVER_ERROR;
-    }
     let mut name = str_over(name.as_bytes());
     // SAFETY: the request is alive and unanswered; the name lives as long as the configuration.
     unsafe { ngx_http_named_location(request.as_ptr(), &raw mut name) }
+}
+
+/// Whether the request says `only-if-cached`, and is obeyed (RFC 9111 section 5.2.1.7).
+fn wants_only_a_stored_page(lookup: &Lookup, reason: Reason) -> bool {
+    let request = lookup.request();
+    lookup.plan.plan.request_control
+        && request.is_main()
+        && reason != Reason::Method
+        && request.control().only_if_cached
 }
 
 /// Sets or removes the header with the key. `None` is out of memory.
 fn hand_over_key(lookup: &Lookup, reason: Reason) -> Option<()> {
     let request = lookup.request();
     strip(request)?;
-    if !reason.may_fill() || !request.is_get() || request.is_after_response() {
+    let stores_itself = lookup.plan.plan.store.is_some();
+    if stores_itself || !reason.may_fill() || !request.is_get() || request.is_after_response() {
         return Some(());
     }
     let Some(value) = lookup.key.as_ref().and_then(|key| header_form(&key.bytes)) else {

@@ -1,52 +1,128 @@
-//! The header filter, for what Redis answered and for what the fallback answered: Cache-Status is
-//! added, and a Redis-Cache line of the application, which only a stored page may have, dropped.
+//! The filters, for what Redis answered and for what the application answered. Cache-Status is
+//! added, and a Redis-Cache line of the application, which only a stored page may have, dropped;
+//! what else happens to an answer is in [`answer`].
 
 use std::ptr::{self, addr_of_mut};
 
 use ngx::ffi::{
-    ngx_http_output_header_filter_pt, ngx_http_request_t, ngx_http_top_header_filter, ngx_int_t,
-    ngx_str_t,
+    ngx_chain_t, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
+    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t, ngx_str_t,
 };
 
 use super::context::Lookup;
 use super::request::Request;
-use super::{list, rc, str_over};
+use super::{answer, list, rc, str_over};
 use crate::entry;
 use crate::http::cache_status;
+use crate::reason::StoreReason;
 
-static mut NEXT: ngx_http_output_header_filter_pt = None;
+static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
+static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
 
-/// Puts the filter in front of the ones that are there.
+/// Puts the filters in front of the ones that are there.
 ///
 /// # Safety
 /// Called once a configuration, in postconfiguration.
 pub(super) unsafe fn register() {
     // SAFETY: nginx is single-threaded, and configures before it serves.
     unsafe {
-        *addr_of_mut!(NEXT) = ngx_http_top_header_filter;
+        *addr_of_mut!(NEXT_HEADER) = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(header_filter);
+        *addr_of_mut!(NEXT_BODY) = ngx_http_top_body_filter;
+        ngx_http_top_body_filter = Some(body_filter);
     }
 }
 
 unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request whose header is about to be sent.
     unsafe {
-        if Request::new(request).is_some_and(|request| treat(request).is_none()) {
-            return rc::ERROR;
+        match Request::new(request).and_then(Lookup::of) {
+            Some(lookup) => answer::on_header(lookup),
+            None => next_header(request),
         }
-        match *addr_of_mut!(NEXT) {
+    }
+}
+
+unsafe extern "C" fn body_filter(
+    request: *mut ngx_http_request_t,
+    chain: *mut ngx_chain_t,
+) -> ngx_int_t {
+    // SAFETY: nginx passes a live request and a valid chain or null; the context is a lookup
+    // that lives as long as the request's pool.
+    unsafe {
+        match Request::new(request).and_then(Request::context) {
+            Some(lookup) => answer::on_body(lookup, chain),
+            None => next_body(request, chain),
+        }
+    }
+}
+
+unsafe fn next_header(request: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: the caller passes a live request.
+    unsafe {
+        match *addr_of_mut!(NEXT_HEADER) {
             Some(next) => next(request),
             None => rc::ERROR,
         }
     }
 }
 
-/// `None` is out of memory.
-fn treat(request: Request) -> Option<()> {
-    if !request.is_main() {
-        return Some(());
+unsafe fn next_body(request: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: the caller passes a live request and a valid chain or null.
+    unsafe {
+        match *addr_of_mut!(NEXT_BODY) {
+            Some(next) => next(request, chain),
+            None => rc::ERROR,
+        }
     }
-    let Some(lookup) = Lookup::of(request) else { return Some(()) };
+}
+
+/// Sends the header on, with what this module adds to it.
+pub(super) fn pass_header(lookup: &mut Lookup) -> ngx_int_t {
+    let request = lookup.request();
+    if request.is_main() && mark(lookup).is_none() {
+        return rc::ERROR;
+    }
+    // SAFETY: the request is alive.
+    unsafe { next_header(request.as_ptr()) }
+}
+
+/// Sends a piece of the body on; null sends what was kept back.
+///
+/// # Safety
+/// The chain is valid or null.
+pub(super) unsafe fn pass_body(request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: the caller guarantees it; the request is alive.
+    unsafe { next_body(request.as_ptr(), chain) }
+}
+
+/// Takes a piece of the body as sent, so that its producer goes on.
+///
+/// # Safety
+/// The chain is valid or null.
+pub(super) unsafe fn drop_body(request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+    // SAFETY: links and buffers of the chain are valid; null makes the filters below send what
+    // they keep.
+    unsafe {
+        let mut link = chain;
+        while let Some(current) = link.as_ref() {
+            if let Some(buffer) = current.buf.as_mut() {
+                buffer.pos = buffer.last;
+                buffer.file_pos = buffer.file_last;
+            }
+            link = current.next;
+        }
+        // nginx's last filter takes it for a mistake to be called for nothing.
+        match (*request.connection()).buffered() != 0 {
+            true => next_body(request.as_ptr(), ptr::null_mut()),
+            false => rc::OK,
+        }
+    }
+}
+
+/// `None` is out of memory.
+fn mark(lookup: &mut Lookup) -> Option<()> {
+    let request = lookup.request();
     // SAFETY: the request is alive; nginx sends no field whose hash is 0.
     unsafe { list::hide(&raw mut (*request.as_ptr()).headers_out.headers, entry::LINE) };
     let Some(reason) = lookup.reason() else { return Some(()) };
@@ -54,7 +130,9 @@ fn treat(request: Request) -> Option<()> {
         return Some(());
     }
     lookup.status_sent = true;
-    let value = cache_status::value(reason, lookup.ttl);
+    let is_open = |why: &StoreReason| matches!(why, StoreReason::Incomplete | StoreReason::Queued);
+    let not_stored = lookup.store_reason().filter(|why| !is_open(why));
+    let value = cache_status::value(reason, lookup.ttl, not_stored);
     // SAFETY: the request is alive; the value is copied into its pool.
     unsafe {
         let value = ngx_str_t::from_bytes(request.pool(), value.as_bytes())?;

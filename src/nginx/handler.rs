@@ -1,24 +1,27 @@
-//! The content handler of `redis_cache_pass`: begin, park, resume, decide.
+//! A lookup: begin, park, resume, decide. Its two doors are the content handler of
+//! `redis_cache_pass`, here, and the phase handler of `redis_cache` in [`super::in_place`].
 
 use std::borrow::Cow;
 use std::ptr::NonNull;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use ngx::ffi::{
-    ngx_handle_read_event, ngx_http_block_reading, ngx_http_finalize_request, ngx_http_request_t,
+    ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
+    ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t,
     ngx_http_run_posted_requests, ngx_http_test_reading, ngx_int_t,
 };
 
 use super::conf::LocationConf;
-use super::context::{Life, Lookup, Step};
+use super::context::{Life, Lookup, Step, Variant};
+use super::memory::Held;
 use super::request::Request;
 use super::worker::{self, Answer};
-use super::{fallback, rc, serve};
-use crate::config::Format;
+use super::{fallback, fill, now_millis, rc, revalidate, serve};
+use crate::config::{Door, Format};
 use crate::entry::{self, Page, Stored};
-use crate::http::vary::variant_key;
 use crate::policy::{self, ClientFacts, Reuse};
-use crate::reason::Reason;
+use crate::reason::{Reason, Status};
+use crate::redis::write::Seen;
 
 type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 
@@ -32,7 +35,7 @@ enum Outcome<'a> {
     /// A page.
     Page(Page<'a>, Reuse),
     /// The page varies: the variant is to be asked for.
-    Varies(Vec<u8>, Vec<String>),
+    Varies(Variant),
 }
 
 /// nginx's way in.
@@ -42,23 +45,28 @@ pub(super) unsafe extern "C" fn content_handler(request: *mut ngx_http_request_t
     let conf = LocationConf::of(request.raw());
     let Some(plan) = conf.and_then(|conf| conf.plan.as_ref()) else { return rc::ERROR };
     let Some(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
-    match begin(lookup) {
-        Ok(()) => park(request),
-        Err(reason) => {
-            lookup.life = Life::Decided(reason);
-            fallback::leave(lookup, reason)
+    if let Err(reason) = begin(lookup) {
+        return fallback::leave(lookup, reason, None);
+    }
+    match watch(request) {
+        Ok(()) => {
+            // SAFETY: the main request outlives the lookup that now counts in it.
+            unsafe { (*request.raw().main).set_count((*request.raw().main).count() + 1) };
+            rc::DONE
         }
+        Err(code) => code,
     }
 }
 
 /// Decides whether to ask, and asks.
-fn begin(lookup: &mut Lookup) -> Result<(), Reason> {
+pub(super) fn begin(lookup: &mut Lookup) -> Result<(), Reason> {
     let request = lookup.request();
     let plan = &lookup.plan.plan;
     match policy::look_up(&request.facts(plan)) {
-        Err(Reason::BypassCondition) => {
+        // The application may be told the key, or a page invalidated under it.
+        Err(reason @ (Reason::BypassCondition | Reason::Method)) => {
             lookup.key = request.key(plan).ok();
-            return Err(Reason::BypassCondition);
+            return Err(reason);
         }
         decided => decided?,
     }
@@ -68,23 +76,20 @@ fn begin(lookup: &mut Lookup) -> Result<(), Reason> {
     result
 }
 
-/// Keeps the request alive until it is resumed, and notices a client that goes away.
-fn park(request: Request) -> ngx_int_t {
+/// Has nginx notice a client that goes away while its request is parked.
+pub(super) fn watch(request: Request) -> Result<(), ngx_int_t> {
     // SAFETY: the request and its connection are alive; the handlers are nginx's own, used as
     // in its limit_req module.
     unsafe {
-        let raw = request.as_ptr();
-        let main = (*raw).main;
-        (*main).set_count((*main).count() + 1);
         if request.is_main() {
             let read = (*request.connection()).read;
             if ngx_handle_read_event(read, 0) != rc::OK {
-                return rc::ERROR;
+                return Err(rc::ERROR);
             }
-            (*raw).read_event_handler = Some(ngx_http_test_reading);
+            (*request.as_ptr()).read_event_handler = Some(ngx_http_test_reading);
         }
     }
-    rc::DONE
+    Ok(())
 }
 
 /// Goes on with a request whose answer is there.
@@ -107,17 +112,26 @@ pub(super) unsafe fn resume(mut lookup: NonNull<Lookup>, answer: Answer) {
         if request.is_main() {
             (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading);
         }
-        if let Some(code) = go_on(lookup, &step, answer) {
-            ngx_http_finalize_request(request.as_ptr(), code);
+        let in_place = lookup.plan.plan.door == Door::InPlace;
+        match go_on(lookup, &step, answer) {
+            None => {}
+            Some(rc::DECLINED) if in_place => ngx_http_core_run_phases(request.as_ptr()),
+            Some(code) => {
+                if in_place {
+                    (*request.as_ptr()).write_event_handler = Some(ngx_http_request_empty_handler);
+                }
+                ngx_http_finalize_request(request.as_ptr(), code);
+            }
         }
         ngx_http_run_posted_requests(connection);
     }
 }
 
-/// Answers the request; `None` where it was parked anew.
+/// Answers the request or lets it go on; `None` where it was parked anew.
 fn go_on(lookup: &mut Lookup, step: &Step, answer: Answer) -> Option<ngx_int_t> {
     let decided = match answer {
         Answer::Fault(reason) => Err(reason),
+        Answer::Done => Err(Reason::Protocol),
         Answer::Nil if matches!(step, Step::Variant(_)) => Err(Reason::Vary),
         Answer::Nil => Err(Reason::Absent),
         Answer::Value(held) => {
@@ -137,19 +151,44 @@ fn go_on(lookup: &mut Lookup, step: &Step, answer: Answer) -> Option<ngx_int_t> 
         Ok(Outcome::Page(page, reuse)) => {
             lookup.life = Life::Decided(Reason::Fresh);
             (lookup.age, lookup.ttl) = (reuse.age, reuse.ttl);
-            return Some(serve::page(lookup.request(), &page, &reuse));
+            return Some(serve::page(lookup.request(), &page, &reuse, &lookup.plan.plan.hidden));
         }
-        Ok(Outcome::Varies(key, fields)) => {
-            match worker::ask(lookup, Step::Variant(fields), &key) {
+        Ok(Outcome::Varies(variant)) => {
+            note(lookup, &Step::First);
+            lookup.value = None;
+            let key = variant.key.clone();
+            match worker::ask(lookup, Step::Variant(variant), &key) {
                 Ok(()) => return None,
                 Err(reason) => reason,
             }
         }
         Err(reason) => reason,
     };
-    lookup.life = Life::Decided(reason);
-    lookup.value = None;
-    Some(fallback::leave(lookup, reason))
+    note(lookup, step);
+    let stale = lookup.value.take().and_then(|value| stale(lookup, step, reason, &value));
+    Some(fallback::leave(lookup, reason, stale))
+}
+
+/// Remembers what lies under a key, for a fill that replaces it.
+fn note(lookup: &mut Lookup, step: &Step) {
+    if lookup.plan.plan.store.is_none() {
+        return;
+    }
+    let seen = lookup.value.as_ref().map_or(Seen::Nothing, |held| Seen::value(&held.value));
+    match step {
+        Step::First => lookup.found.first = seen,
+        Step::Variant(variant) => lookup.found.variant = Some((variant.clone(), seen)),
+    }
+}
+
+/// The stored page, where the application is to be asked whether it is still good.
+fn stale(lookup: &Lookup, step: &Step, reason: Reason, value: &Held) -> Option<(Held, bool)> {
+    let rules = lookup.plan.plan.store.as_ref()?;
+    if !rules.revalidate || reason.status() != Status::Expired {
+        return None;
+    }
+    let accept_encoding = accept_encoding(lookup.request());
+    revalidate::candidate(value, &client(lookup, step, accept_encoding.as_deref()))
 }
 
 /// What the value is to this request; everything else is a reason.
@@ -163,38 +202,48 @@ fn judge<'a>(lookup: &Lookup, step: &Step, value: &'a [u8]) -> Result<Outcome<'a
         (Stored::Tombstone, _) => return Err(Reason::Gone),
         (Stored::Marker { vary, generation }, Step::First) => {
             let key = lookup.key.as_ref().map(|key| key.bytes.as_slice()).unwrap_or_default();
-            let key = variant_key(key, &generation, &vary, |name| request.header(name));
-            return Ok(Outcome::Varies(key, vary));
+            return Ok(Outcome::Varies(fill::variant_of(key, vary, generation, request)));
         }
         (Stored::Marker { .. }, Step::Variant(_)) => return Err(Reason::Entry),
     };
-    // An included part of another response cannot be in a coding of its own.
-    let accept_encoding = if request.is_main() { accept_encoding(request) } else { None };
-    let client = ClientFacts {
-        hashed_text: lookup.key.as_ref().and_then(|key| key.hashed_text.as_deref()),
-        accept_encoding: accept_encoding.as_deref(),
-        gunzip: request.gunzip_is_on(),
-        indexed: match step {
-            Step::First => &[],
-            Step::Variant(fields) => fields,
-        },
-    };
+    let accept_encoding = accept_encoding(request);
+    let client = client(lookup, step, accept_encoding.as_deref());
     let reuse = policy::reuse(&page, &client, now_millis())?;
     Ok(Outcome::Page(page, reuse))
 }
 
+/// What the decision needs to know of the client's request.
+fn client<'a>(
+    lookup: &'a Lookup,
+    step: &'a Step,
+    accept_encoding: Option<&'a [u8]>,
+) -> ClientFacts<'a> {
+    let (request, plan) = (lookup.request(), &lookup.plan.plan);
+    ClientFacts {
+        hashed_text: lookup.key.as_ref().and_then(|key| key.hashed_text.as_deref()),
+        accept_encoding,
+        gunzip: request.gunzip_is_on(),
+        indexed: match step {
+            Step::First => &[],
+            Step::Variant(variant) => &variant.fields,
+        },
+        ignores_vary: plan.ignores_vary,
+        control: if plan.request_control { request.control() } else { Default::default() },
+    }
+}
+
+/// The Accept-Encoding of the client; an included part of another response cannot be in a coding
+/// of its own.
 fn accept_encoding<'a>(request: Request) -> Option<Cow<'a, [u8]>> {
+    if !request.is_main() {
+        return None;
+    }
     let mut lines = request.header_values("accept-encoding");
     let first = lines.next()?;
     if lines.next().is_none() {
         return Some(first.into());
     }
     request.header("accept-encoding").map(Cow::Owned)
-}
-
-fn now_millis() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Seconds and microseconds since `began`, for a lookup that is not yet answered.

@@ -1,4 +1,4 @@
-//! Memory of values: what `redis_cache_buffers` bounds, received or being sent.
+//! Memory of values: what `redis_cache_buffers` bounds, received, being sent, or being collected.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,15 +26,38 @@ impl Memory {
 
     /// Counts a value for as long as the result or one of its clones lives.
     pub fn hold(&self, value: Bytes) -> Held {
-        let size = value.len();
-        self.used.set(self.used.get().saturating_add(size));
-        Held { value, _share: Rc::new(Share { size, used: Rc::clone(&self.used) }) }
+        let mut share = self.share();
+        share.add(value.len());
+        Held { value, _share: Rc::new(share) }
+    }
+
+    /// A share that is empty yet.
+    pub fn share(&self) -> Share {
+        Share { size: 0, used: Rc::clone(&self.used), limit: self.limit }
     }
 }
 
-struct Share {
+/// Bytes that count for as long as it lives.
+pub(super) struct Share {
     size: usize,
     used: Rc<Cell<usize>>,
+    limit: usize,
+}
+
+impl Share {
+    fn add(&mut self, more: usize) {
+        self.size = self.size.saturating_add(more);
+        self.used.set(self.used.get().saturating_add(more));
+    }
+
+    /// Counts `more` bytes, if there is room for them.
+    pub fn grow(&mut self, more: usize) -> bool {
+        let fits = self.used.get().saturating_add(more) <= self.limit;
+        if fits {
+            self.add(more);
+        }
+        fits
+    }
 }
 
 impl Drop for Share {

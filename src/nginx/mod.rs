@@ -7,42 +7,59 @@
 //! | [`request`] | a view of a request: headers, key text, facts |
 //! | [`list`] | nginx's header lists: reading, adding, removing |
 //! | [`context`] | the life of one lookup, kept beside its request |
-//! | [`handler`] | the content handler: begin, park, resume, decide |
+//! | [`handler`] | a lookup: begin, park, resume, decide; the door of `redis_cache_pass` |
+//! | [`in_place`] | the door of `redis_cache` |
 //! | [`serve`] | a hit becomes a response |
 //! | [`fallback`] | everything else goes to the application |
+//! | [`fill`] | what an answer needs to be stored, and where it goes |
+//! | [`filter`] | nginx's filters: Cache-Status, and the way to [`answer`] |
+//! | [`answer`] | the application's answer: stored, held, or replaced |
+//! | [`response`] | a view of that answer |
+//! | [`collect`] | its body |
+//! | [`revalidate`] | a stored page that the application confirms |
+//! | [`hold`] | an answer that waits for its invalidation |
 //! | [`worker`] | what one worker process holds; the seam between handler and engines |
+//! | [`writer`] | writes on their way to Redis |
 //! | [`events`] | its events: resume, flush, deadline |
 //! | [`memory`] | the memory of values, bounded |
 //! | [`client`] | the event engine: connections to one endpoint |
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
-//! | [`filter`] | the header filter: Cache-Status |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
 //! | [`variables`] | `$redis_cache_*` |
 //! | [`layout`] | Rust's idea of nginx's structures, checked against the C compiler's |
 #![allow(unsafe_code)]
 
+mod answer;
 mod client;
+mod collect;
 mod commands;
 mod conf;
 mod context;
 mod delivery;
 mod events;
 mod fallback;
+mod fill;
 mod filter;
 mod handler;
+mod hold;
+mod in_place;
 mod layout;
 mod list;
 mod memory;
 mod post_read;
 mod request;
+mod response;
+mod revalidate;
 mod serve;
 mod socket;
 mod variables;
 mod worker;
+mod writer;
 
 use std::ffi::{c_char, c_void};
 use std::ptr::{self, addr_of, addr_of_mut};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ngx::ffi::{
     NGX_HTTP_MODULE, ngx_conf_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_str_t, ngx_uint_t,
@@ -166,6 +183,12 @@ unsafe extern "C" fn merge_loc_conf(
 ) -> *mut c_char {
     // SAFETY: nginx passes two configurations that `create_loc_conf` made.
     unsafe { conf::merge(cf, around.cast(), conf.cast()) }
+}
+
+/// The time in milliseconds since 1970.
+fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The bytes of an nginx string.

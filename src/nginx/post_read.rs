@@ -5,17 +5,21 @@
 use ngx::ffi::{
     ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
     ngx_http_phases_NGX_HTTP_POST_READ_PHASE as POST_READ,
+    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT,
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE as REWRITE, ngx_http_request_t, ngx_int_t,
     ngx_list_init, ngx_list_t, ngx_table_elt_t,
 };
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 
-use super::context::Lookup;
+use super::context::{Fate, Lookup};
 use super::fallback::{is_key_header, strip};
+use super::in_place::on_precontent;
 use super::request::Request;
 use super::{bytes_of, layout, list, rc};
+use crate::config::Door;
+use crate::reason::StoreReason;
 
-/// Adds the handlers of both phases.
+/// Adds the handlers of all phases.
 ///
 /// # Safety
 /// `cf` is nginx's context in postconfiguration.
@@ -23,7 +27,8 @@ pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> Result<(), ()> {
     // SAFETY: the caller guarantees it.
     let core = NgxHttpCoreModule::main_conf_mut(unsafe { &*cf }).ok_or(())?;
     add(core, POST_READ as usize, Some(on_client_request))?;
-    add(core, REWRITE as usize, Some(on_location))
+    add(core, REWRITE as usize, Some(on_location))?;
+    add(core, PRECONTENT as usize, Some(on_precontent))
 }
 
 fn add(
@@ -58,7 +63,11 @@ unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_
 unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
-    if !request.has(&layout::INTERNAL) || is_meant_for_this_location(request) {
+    if !request.has(&layout::INTERNAL) {
+        return rc::DECLINED;
+    }
+    disarm_after_response(request);
+    if is_meant_for_this_location(request) {
         return rc::DECLINED;
     }
     let stripped = if request.is_main() { strip(request) } else { strip_subrequest(request) };
@@ -68,11 +77,28 @@ unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t 
     }
 }
 
+/// What answers after error_page or X-Accel-Redirect is another page than the one that was looked
+/// up, under the same URI.
+fn disarm_after_response(request: Request) {
+    if !request.is_after_response() {
+        return;
+    }
+    if let Some(lookup) = Lookup::of(request) {
+        if matches!(lookup.fate, Fate::Armed(_)) {
+            lookup.fate = Fate::NotStored(StoreReason::Redirect);
+        }
+    }
+}
+
 fn is_meant_for_this_location(request: Request) -> bool {
     if !request.is_main() {
         return false;
     }
-    let fallback = Lookup::of(request).and_then(|lookup| lookup.plan.plan.fallback.as_deref());
+    let plan = Lookup::of(request).map(|lookup| &lookup.plan.plan);
+    if plan.is_some_and(|plan| plan.door == Door::InPlace) {
+        return !request.is_after_response();
+    }
+    let fallback = plan.and_then(|plan| plan.fallback.as_deref());
     let location = NgxHttpCoreModule::location_conf(request.raw());
     // SAFETY: the name of a location lives as long as the configuration.
     let name = location.map(|location| unsafe { bytes_of(location.name) });

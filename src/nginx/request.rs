@@ -1,19 +1,22 @@
 //! A view of a request: what the pure half asks of it.
 
 use std::borrow::Cow;
+use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use ngx::ffi::{
-    NGX_ESCAPE_URI, NGX_HTTP_GET, NGX_HTTP_HEAD, ngx_connection_t, ngx_escape_uri,
-    ngx_http_complex_value, ngx_http_core_srv_conf_t, ngx_http_log_ctx_t, ngx_http_request_t,
-    ngx_log_t, ngx_pool_t, ngx_str_t,
+    NGX_ESCAPE_URI, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_OPTIONS, NGX_HTTP_TRACE,
+    ngx_connection_t, ngx_escape_uri, ngx_http_complex_value, ngx_http_core_srv_conf_t,
+    ngx_http_log_ctx_t, ngx_http_request_t, ngx_log_t, ngx_pool_t, ngx_str_t,
 };
-use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
+use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpCoreModule};
 
 use super::conf::MainConf;
+use super::context::Lookup;
 use super::layout::{self, RequestBit};
-use super::{bytes_of, list, rc};
+use super::{Module, bytes_of, list, rc};
 use crate::config::{KeySource, Plan, Template};
+use crate::http::cache_control::RequestControl;
 use crate::key::{Authority, Key, RequestUri};
 use crate::policy::{self, RequestFacts};
 use crate::reason::Reason;
@@ -121,6 +124,72 @@ impl Request {
         }
     }
 
+    /// Whether the request has a field called `name`.
+    pub fn has_header(self, name: &str) -> bool {
+        self.header_values(name).next().is_some()
+    }
+
+    /// The Cache-Control of the request.
+    pub fn control(self) -> RequestControl {
+        RequestControl::parse(self.header_values("cache-control"), self.header_values("pragma"))
+    }
+
+    /// Whether the method may change something (RFC 9110 section 9.2.1).
+    pub fn is_unsafe(self) -> bool {
+        const SAFE: u32 = NGX_HTTP_GET
+            | NGX_HTTP_HEAD
+            | NGX_HTTP_OPTIONS
+            | NGX_HTTP_TRACE
+            | ngx::ffi::NGX_HTTP_PROPFIND;
+        self.raw().method & SAFE as usize == 0
+    }
+
+    /// Whether the request has a body, even an empty one without a stated length.
+    pub fn has_body(self) -> bool {
+        let headers_in = &self.raw().headers_in;
+        headers_in.content_length_n > 0 || headers_in.chunked() != 0
+    }
+
+    /// If-None-Match outranks If-Modified-Since, and If-Match If-Unmodified-Since (RFC 9110
+    /// section 13.2.2), where nginx wants both to hold.
+    pub fn obey_precedence(self) {
+        // SAFETY: the request is alive; subrequests are never conditional.
+        unsafe {
+            let headers_in = &raw mut (*self.as_ptr()).headers_in;
+            if !(*headers_in).if_none_match.is_null() {
+                (*headers_in).if_modified_since = std::ptr::null_mut();
+            }
+            if !(*headers_in).if_match.is_null() {
+                (*headers_in).if_unmodified_since = std::ptr::null_mut();
+            }
+        }
+    }
+
+    /// Sets a bit field.
+    pub fn set(self, bit: &RequestBit, value: bool) {
+        // SAFETY: the request is alive (see `new`).
+        unsafe { bit.set(self.as_ptr(), value) }
+    }
+
+    fn context_slot(self) -> *mut *mut c_void {
+        let module = <Module as HttpModule>::module();
+        // SAFETY: the array has a place for every module.
+        unsafe { self.raw().ctx.add(module.ctx_index) }
+    }
+
+    /// The lookup whose answer the body filter is to look at. Set when the header is sent:
+    /// nginx clears it where another location takes over.
+    pub fn set_context(self, lookup: &mut Lookup) {
+        // SAFETY: the slot is that of this module, and lives as long as the request.
+        unsafe { *self.context_slot() = std::ptr::from_mut(lookup).cast() }
+    }
+
+    /// See [`Self::set_context`].
+    pub fn context<'a>(self) -> Option<&'a mut Lookup> {
+        // SAFETY: the slot is null or holds a lookup that lives as long as the request's pool.
+        unsafe { (*self.context_slot()).cast::<Lookup>().as_mut() }
+    }
+
     /// What the policy needs to know.
     pub fn facts(self, plan: &Plan) -> RequestFacts {
         let raw = self.raw();
@@ -141,8 +210,12 @@ impl Request {
     /// Whether an internal redirect brought the request here after another response: error_page
     /// and X-Accel-Redirect do, try_files does not.
     pub fn is_after_response(self) -> bool {
-        let raw = self.raw();
-        !raw.upstream.is_null() || self.has(&layout::ERROR_PAGE) || raw.err_status != 0
+        !self.raw().upstream.is_null() || self.is_error_page()
+    }
+
+    /// Whether the response is one that nginx makes for an error, or that error_page names.
+    pub fn is_error_page(self) -> bool {
+        self.has(&layout::ERROR_PAGE) || self.raw().err_status != 0
     }
 
     /// The key under which this request is looked up.
@@ -164,13 +237,31 @@ impl Request {
         plan.key_shape.key(text)
     }
 
+    /// The key of another page of the same origin, where the key is made of the default text.
+    pub fn key_of_page(self, plan: &Plan, target: &[u8]) -> Option<Vec<u8>> {
+        if plan.key_source != KeySource::CacheUri {
+            return None;
+        }
+        let authority = self.authority().ok()?;
+        let (host, port) = (authority.host, authority.port);
+        let uri = RequestUri { scheme: self.scheme(), host, port, target };
+        plan.key_shape.key(uri.text().into()).ok().map(|key| key.bytes)
+    }
+
+    fn scheme(self) -> &'static str {
+        if self.is_tls() { "https" } else { "http" }
+    }
+
     /// `$redis_cache_uri`.
     pub fn cache_uri(self) -> Result<Vec<u8>, Reason> {
         let authority = self.authority()?;
-        let scheme = if self.is_tls() { "https" } else { "http" };
         let target = self.target().ok_or(Reason::Internal)?;
-        let uri =
-            RequestUri { scheme, host: authority.host, port: authority.port, target: &target };
+        let uri = RequestUri {
+            scheme: self.scheme(),
+            host: authority.host,
+            port: authority.port,
+            target: &target,
+        };
         Ok(uri.text())
     }
 

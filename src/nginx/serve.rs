@@ -33,20 +33,38 @@ pub(super) fn raw(request: Request, body: &[u8]) -> ngx_int_t {
 }
 
 /// Sends a stored page.
-pub(super) fn page(request: Request, page: &Page<'_>, reuse: &Reuse) -> ngx_int_t {
+pub(super) fn page(
+    request: Request,
+    page: &Page<'_>,
+    reuse: &Reuse,
+    hidden: &[String],
+) -> ngx_int_t {
+    // SAFETY: the request is alive, and nothing of its response was sent.
+    let discarded = unsafe { ngx_http_discard_request_body(request.as_ptr()) };
+    if discarded != rc::OK {
+        return discarded;
+    }
+    respond(request, page, reuse, hidden)
+}
+
+/// Sends a stored page to a request whose body is read; fields called as in `hidden` are left
+/// out.
+pub(super) fn respond(
+    request: Request,
+    page: &Page<'_>,
+    reuse: &Reuse,
+    hidden: &[String],
+) -> ngx_int_t {
+    request.obey_precedence();
     // SAFETY: the request is alive, and nothing of its response was sent; strings of the page
     // live as long as the request's pool.
     unsafe {
-        let discarded = ngx_http_discard_request_body(request.as_ptr());
-        if discarded != rc::OK {
-            return discarded;
-        }
         let response = request.as_ptr();
         (*response).headers_out.status = usize::from(page.status);
         if page.status == 200 {
             layout::ALLOW_RANGES.set(response, true);
         }
-        if set_fields(response, page, reuse).is_none() {
+        if set_fields(response, page, reuse, hidden).is_none() {
             return rc::ERROR;
         }
         #[cfg(ngx_feature = "http_gzip")]
@@ -93,11 +111,15 @@ unsafe fn set_fields(
     response: *mut ngx_http_request_t,
     page: &Page<'_>,
     reuse: &Reuse,
+    hidden: &[String],
 ) -> Option<()> {
     // SAFETY: the caller guarantees a live request and strings that live as long.
     unsafe {
         let mut varies_on_coding = false;
         for field in page.fields_to_send() {
+            if hidden.iter().any(|name| field.is(name)) {
+                continue;
+            }
             if field.name.eq_ignore_ascii_case("vary") {
                 varies_on_coding |= list_members(field.value)
                     .any(|name| name.eq_ignore_ascii_case(b"accept-encoding"));

@@ -20,6 +20,9 @@ const VARIABLES: &[(&str, Get)] = &[
         Some(reason.status().as_str().into())
     }),
     ("redis_cache_reason", |request| Some(Lookup::of(request)?.reason()?.as_str().into())),
+    ("redis_cache_store_reason", |request| {
+        Some(Lookup::of(request)?.store_reason()?.as_str().into())
+    }),
     ("redis_cache_key", |request| {
         let key = Lookup::of(request)?.key.as_ref()?;
         Some(key.bytes.clone())

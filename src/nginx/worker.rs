@@ -1,17 +1,19 @@
-//! What one worker process holds: parked requests, endpoints with their engines, events. The seam
-//! between the handler and the engines is here: [`ask`] parks and asks, an engine deposits, and
-//! [`handler::resume`] goes on, whichever engine it was.
+//! What one worker process holds: parked requests and writes, endpoints with their engines,
+//! events. The seam between the handler and the engines is here: [`ask`] parks and asks, an engine
+//! deposits, and [`handler::resume`] goes on, whichever engine it was; writes take the same way
+//! through [`writer`].
 
 use std::ptr::NonNull;
 use std::time::Instant;
 
 use ngx::ffi::{NGX_LOG_WARN, ngx_cycle_t, ngx_event_t, ngx_int_t};
 
-use super::client::Client;
-use super::conf::{EndpointConf, MainConf};
+use super::client::{Asked, Client};
+use super::conf::{ActivePlan, EndpointConf, MainConf};
 use super::context::{Life, Lookup, Step};
 use super::events::Events;
 use super::memory::{Held, Memory};
+use super::writer::{self, Job};
 use super::{NAME, handler, rc};
 use crate::config::Io;
 use crate::parking::{Lot, Ticket};
@@ -19,6 +21,7 @@ use crate::reason::Reason;
 use crate::redis::Reply;
 use crate::redis::blocking::{Pool, PoolSettings};
 use crate::redis::link;
+use crate::variants::Variants;
 use crate::warnings::Warnings;
 
 /// Requests that are resumed in one turn of the event loop, and bytes of values that they send:
@@ -26,17 +29,43 @@ use crate::warnings::Warnings;
 const RESUMED_A_TURN: usize = 256;
 const BYTES_A_TURN: usize = 4 << 20;
 
-/// What a parked request is resumed with.
+/// What a parked request or a write is resumed with.
 pub(super) enum Answer {
     Value(Held),
+    /// Nothing under the key; or the guard of a write did not hold.
     Nil,
+    /// It was written.
+    Done,
     Fault(Reason),
 }
 
-/// A parked request.
-pub(super) struct Waiter {
-    lookup: NonNull<Lookup>,
-    endpoint: usize,
+/// Who waits for an answer.
+pub(super) enum Waiter {
+    /// A parked request.
+    Lookup(NonNull<Lookup>, usize),
+    /// A write.
+    Write(Box<Job>),
+}
+
+impl Waiter {
+    fn endpoint(&self) -> usize {
+        match self {
+            Self::Lookup(_, endpoint) => *endpoint,
+            Self::Write(job) => job.plan.endpoint,
+        }
+    }
+
+    /// Goes on with what waited.
+    ///
+    /// # Safety
+    /// It has just left the lot.
+    unsafe fn resume(self, main: &MainConf, answer: Answer) {
+        match self {
+            // SAFETY: a lookup in the lot is that of a live request.
+            Self::Lookup(lookup, _) => unsafe { handler::resume(lookup, answer) },
+            Self::Write(job) => writer::resume(main, job, &answer),
+        }
+    }
 }
 
 /// Where engines leave answers.
@@ -48,18 +77,20 @@ pub(super) struct Desk {
 }
 
 /// One endpoint in this worker.
-struct Endpoint {
-    pool: Pool,
-    client: Client,
-    waiting: usize,
-    memory: Memory,
+pub(super) struct Endpoint {
+    pub pool: Pool,
+    pub client: Client,
+    pub waiting: usize,
+    pub memory: Memory,
 }
 
 /// The state of a worker process.
 pub(super) struct Worker {
-    desk: Desk,
-    endpoints: Vec<Endpoint>,
+    pub desk: Desk,
+    pub endpoints: Vec<Endpoint>,
     warnings: Warnings,
+    pub write_warnings: Warnings,
+    pub variants: Variants,
 }
 
 /// nginx's `init_process`: builds the state of this worker.
@@ -80,6 +111,8 @@ pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
         },
         endpoints: main.endpoints.iter().enumerate().map(endpoint).collect(),
         warnings: Warnings::default(),
+        write_warnings: Warnings::default(),
+        variants: Variants::default(),
     })));
     rc::OK
 }
@@ -124,18 +157,23 @@ pub(super) fn warn(lookup: &Lookup, reason: Reason) {
     let admitted = with(main, |worker| worker.warnings.admit(endpoint, reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
     let name = main.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name);
-    let more = match kept_back {
-        0 => String::new(),
-        _ => format!(", {kept_back} more since the last such line"),
-    };
+    let more = more(kept_back);
     let log = lookup.request().log();
     let sentence = reason.sentence();
     ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {reason}: {sentence} ({name}{more})");
 }
 
+/// What a log line says of the lines that were kept back since the last one.
+pub(super) fn more(kept_back: u64) -> String {
+    match kept_back {
+        0 => String::new(),
+        _ => format!(", {kept_back} more since the last such line"),
+    }
+}
+
 /// Runs `work` on the worker's state; the state is free again before anything of nginx runs that
 /// could come back here.
-fn with<T>(main: &MainConf, work: impl FnOnce(&mut Worker) -> Option<T>) -> Option<T> {
+pub(super) fn with<T>(main: &MainConf, work: impl FnOnce(&mut Worker) -> Option<T>) -> Option<T> {
     main.worker.try_borrow_mut().ok()?.as_mut().and_then(|worker| work(worker))
 }
 
@@ -171,6 +209,11 @@ impl Endpoint {
 }
 
 impl Worker {
+    /// The endpoint of a location.
+    pub fn endpoint(&self, plan: &ActivePlan) -> Option<&Endpoint> {
+        self.endpoints.get(plan.endpoint)
+    }
+
     fn ask(&mut self, lookup: &mut Lookup, key: &[u8]) -> Result<Ticket, Reason> {
         let active = lookup.plan;
         let plan = &active.plan;
@@ -189,13 +232,13 @@ impl Worker {
             Io::Blocking => None,
         };
         endpoint.waiting += 1;
-        let waiter = Waiter { lookup: NonNull::from(lookup), endpoint: active.endpoint };
+        let waiter = Waiter::Lookup(NonNull::from(lookup), active.endpoint);
         let ticket = self.desk.lot.park(waiter, began, timeout);
         match admitted {
             Some(admitted) => {
                 let waiter = link::Waiter { ticket, max_size: plan.max_size };
-                let memory = &endpoint.memory;
-                endpoint.client.ask(admitted, key, waiter, timeout, &mut self.desk, memory);
+                let asked = Asked { key, waiter, timeout, write: None };
+                endpoint.client.ask(admitted, asked, &mut self.desk, &endpoint.memory);
             }
             None => {
                 let answer = match endpoint.pool.get(key, left, plan.max_size) {
@@ -204,19 +247,19 @@ impl Worker {
                     }
                     Reply::Value(_) => Answer::Fault(Reason::Overload),
                     Reply::Nil => Answer::Nil,
+                    Reply::Done => Answer::Fault(Reason::Protocol),
                     Reply::Fault(reason) => Answer::Fault(reason),
                 };
                 self.desk.deposit(ticket, answer);
             }
         }
-        self.desk.events.hold_exit(true);
-        self.desk.events.set_deadline(began + timeout, now);
+        self.desk.wait_until(began + timeout, now);
         Ok(ticket)
     }
 
     /// A waiter left the lot.
     fn left(&mut self, waiter: &Waiter) {
-        if let Some(endpoint) = self.endpoints.get_mut(waiter.endpoint) {
+        if let Some(endpoint) = self.endpoints.get_mut(waiter.endpoint()) {
             endpoint.waiting = endpoint.waiting.saturating_sub(1);
         }
         if self.desk.lot.is_empty() {
@@ -247,6 +290,12 @@ impl Worker {
 }
 
 impl Desk {
+    /// Somebody waits until `deadline`, and an exiting worker with them.
+    pub fn wait_until(&mut self, deadline: Instant, now: Instant) {
+        self.events.hold_exit(true);
+        self.events.set_deadline(deadline, now);
+    }
+
     /// Leaves an answer; its request is resumed at the end of this turn.
     pub fn deposit(&mut self, ticket: Ticket, answer: Answer) {
         self.lot.deposit(ticket, answer);
@@ -271,8 +320,8 @@ unsafe extern "C" fn on_resume(event: *mut ngx_event_t) {
         if let Answer::Value(held) = &answer {
             bytes += held.value.len();
         }
-        // SAFETY: a lookup in the lot is that of a live request; it has just left the lot.
-        unsafe { handler::resume(waiter.lookup, answer) };
+        // SAFETY: it has just left the lot.
+        unsafe { waiter.resume(main, answer) };
         if bytes >= BYTES_A_TURN {
             break;
         }
@@ -300,7 +349,7 @@ unsafe extern "C" fn on_deadline(event: *mut ngx_event_t) {
     let now = Instant::now();
     while let Some(waiter) = with(main, |worker| worker.next_expired(now)) {
         // SAFETY: as in `on_resume`.
-        unsafe { handler::resume(waiter.lookup, Answer::Fault(Reason::Timeout)) };
+        unsafe { waiter.resume(main, Answer::Fault(Reason::Timeout)) };
     }
     with(main, |worker| {
         let desk = &mut worker.desk;

@@ -2,6 +2,7 @@
 //! whole out of Redis is concerned.
 
 use crate::entry::Page;
+use crate::http::cache_control::RequestControl;
 use crate::http::{coding, freshness, vary};
 use crate::reason::Reason;
 
@@ -17,6 +18,10 @@ pub struct ClientFacts<'a> {
     pub gunzip: bool,
     /// The fields that the marker of this page's key names; empty without a marker.
     pub indexed: &'a [String],
+    /// `redis_cache_ignore_headers Vary`: a Vary that nobody indexed does not matter.
+    pub ignores_vary: bool,
+    /// What the request's Cache-Control asks for; nothing unless `redis_cache_request_control`.
+    pub control: RequestControl,
 }
 
 /// How a stored page answers a request.
@@ -30,6 +35,21 @@ pub struct Reuse {
     pub coding_accepted: bool,
 }
 
+/// Whether a page that is not fresh would answer the request if the application confirmed it:
+/// whether the client itself takes its content coding.
+pub fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
+    if !client.ignores_vary && !vary::is_indexed(page.values("vary"), client.indexed) {
+        return Err(Reason::Vary);
+    }
+    match coding::stored(page.values("content-encoding")) {
+        coding::Stored::Identity => Ok(true),
+        coding::Stored::Gzip if coding::accepts(client.accept_encoding, b"gzip") => Ok(true),
+        coding::Stored::Gzip if client.gunzip => Ok(false),
+        coding::Stored::Other(name) if coding::accepts(client.accept_encoding, name) => Ok(true),
+        _ => Err(Reason::Encoding),
+    }
+}
+
 /// Whether `page` may answer a request at `now` (milliseconds since 1970); a refusal names the
 /// miss or the expiry.
 pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Result<Reuse, Reason> {
@@ -39,18 +59,19 @@ pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Result<Reus
         }
     }
     let (age, ttl) = freshness::of(page, now)?;
-    let codings = page.values("content-encoding");
-    if !vary::is_indexed(page.values("vary"), client.indexed) {
-        return Err(Reason::Vary);
+    if !satisfies(&client.control, age, ttl) {
+        return Err(Reason::Reload);
     }
-    let coding_accepted = match coding::stored(codings) {
-        coding::Stored::Identity => true,
-        coding::Stored::Gzip if coding::accepts(client.accept_encoding, b"gzip") => true,
-        coding::Stored::Gzip if client.gunzip => false,
-        coding::Stored::Other(name) if coding::accepts(client.accept_encoding, name) => true,
-        _ => return Err(Reason::Encoding),
-    };
+    let coding_accepted = selects(page, client)?;
     Ok(Reuse { age, ttl, coding_accepted })
+}
+
+/// Whether a fresh page is what the request's Cache-Control asks for (RFC 9111 section 5.2.1); a
+/// page of unknown age is not of any age that is asked for.
+fn satisfies(control: &RequestControl, age: Option<u64>, ttl: Option<u64>) -> bool {
+    let young = control.max_age.is_none_or(|most| age.is_some_and(|age| age <= most));
+    let lasting = control.min_fresh.is_none_or(|least| ttl.is_none_or(|ttl| ttl >= least));
+    !control.no_cache && young && lasting
 }
 
 #[cfg(test)]
@@ -58,8 +79,20 @@ mod tests {
     use super::*;
     use crate::entry::{Stored, decode};
 
-    const CLIENT: ClientFacts<'static> =
-        ClientFacts { hashed_text: None, accept_encoding: None, gunzip: false, indexed: &[] };
+    const CLIENT: ClientFacts<'static> = ClientFacts {
+        hashed_text: None,
+        accept_encoding: None,
+        gunzip: false,
+        indexed: &[],
+        ignores_vary: false,
+        control: RequestControl {
+            no_store: false,
+            no_cache: false,
+            only_if_cached: false,
+            max_age: None,
+            min_fresh: None,
+        },
+    };
 
     fn try_reuse(head: &str, client: &ClientFacts<'_>) -> Result<Reuse, Reason> {
         let value = format!("HTTP/1.1 200 OK\r\n{head}\r\nbody");
@@ -88,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn the_request_may_ask_for_a_newer_page() {
+        let head = "Redis-Cache: v=1, stored=990000, fresh=30000\r\n";
+        let asks = |control| try_reuse(head, &ClientFacts { control, ..CLIENT });
+        let none = RequestControl::default();
+        assert!(asks(RequestControl { max_age: Some(10), min_fresh: Some(20), ..none }).is_ok());
+        for control in [
+            RequestControl { no_cache: true, ..none },
+            RequestControl { max_age: Some(9), ..none },
+            RequestControl { min_fresh: Some(21), ..none },
+        ] {
+            assert_eq!(asks(control), Err(Reason::Reload));
+        }
+        let old = ClientFacts { control: RequestControl { max_age: Some(9), ..none }, ..CLIENT };
+        assert_eq!(try_reuse("", &old), Err(Reason::Reload));
+    }
+
+    #[test]
     fn codings_and_vary() {
         let accepts = |value| ClientFacts { accept_encoding: Some(value), ..CLIENT };
         let gzip = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
@@ -104,6 +154,8 @@ mod tests {
         );
         assert_eq!(try_reuse("Vary: Cookie\r\n", &CLIENT), Err(Reason::Vary));
         assert_eq!(try_reuse("Vary: accept-encoding, *\r\n", &CLIENT), Err(Reason::Vary));
+        let ignores = ClientFacts { ignores_vary: true, ..CLIENT };
+        assert!(try_reuse("Vary: Cookie\r\n", &ignores).is_ok());
         let indexed = ["cookie".to_owned()];
         let variant = ClientFacts { indexed: &indexed, ..CLIENT };
         assert!(try_reuse("Vary: Cookie\r\n", &variant).is_ok());

@@ -21,8 +21,8 @@ use super::oversize::Oversize;
 use super::reader::{Admit, Frame, Reader};
 use crate::reason::Reason;
 
-/// The largest reply of a handshake, in bytes.
-const MAX_HANDSHAKE_REPLY: usize = 16 * 1024;
+/// The largest reply of a handshake or to a write, in bytes.
+const MAX_SHORT_REPLY: usize = 16 * 1024;
 
 /// Settings of a pool.
 #[derive(Clone, Debug)]
@@ -46,6 +46,13 @@ pub struct Pool {
     breaker: Breaker,
     oversize: Oversize,
     command: Vec<u8>,
+}
+
+/// What a command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Write,
 }
 
 /// A query that failed.
@@ -81,18 +88,40 @@ impl Pool {
         if self.oversize.knows(key, max_size, now) {
             return Reply::Fault(Reason::TooLarge);
         }
+        self.command.clear();
+        encode(&mut self.command, &[b"GET", key]);
+        let reply = self.run(Purpose::Read, now, timeout, max_size);
+        if matches!(reply, Reply::Fault(Reason::TooLarge)) {
+            self.oversize.remember(key, max_size, now);
+        }
+        reply
+    }
+
+    /// Sends a command that writes, once, for at most `timeout`.
+    pub fn write(&mut self, command: Vec<u8>, timeout: Duration) -> Reply {
+        self.command = command;
+        let reply = self.run(Purpose::Write, Instant::now(), timeout, MAX_SHORT_REPLY);
+        self.command = Vec::new();
+        reply
+    }
+
+    fn run(&mut self, purpose: Purpose, now: Instant, timeout: Duration, max_size: usize) -> Reply {
         if self.breaker.admit(now) == Admission::Refuse {
             return Reply::Fault(Reason::Breaker);
         }
-        match self.query(key, now + timeout, max_size) {
+        let is_reply = |reply: &Reply| match purpose {
+            Purpose::Read => *reply != Reply::Done,
+            Purpose::Write => !matches!(reply, Reply::Value(_)),
+        };
+        let taken = self.query(purpose, now + timeout, max_size);
+        match taken
+            .and_then(|reply| if is_reply(&reply) { Ok(reply) } else { Err(Reason::Protocol) })
+        {
             Ok(reply) => {
                 self.breaker.success();
                 reply
             }
             Err(reason) => {
-                if reason == Reason::TooLarge {
-                    self.oversize.remember(key, max_size, now);
-                }
                 if reason.is_connection_fault() {
                     self.breaker.fault(Instant::now());
                 }
@@ -101,16 +130,20 @@ impl Pool {
         }
     }
 
-    /// One query, repeated once on a fresh connection where an idle one turns out dead.
-    fn query(&mut self, key: &[u8], deadline: Instant, max_size: usize) -> Result<Reply, Reason> {
-        self.command.clear();
-        encode(&mut self.command, &[b"GET", key]);
+    /// One query. A lookup is repeated once on a fresh connection where an idle one turns out
+    /// dead; a write never is, since it may have been carried out.
+    fn query(
+        &mut self,
+        purpose: Purpose,
+        deadline: Instant,
+        max_size: usize,
+    ) -> Result<Reply, Reason> {
         while let Some(stream) = self.idle.pop() {
             if !stream.is_quiet() {
                 continue;
             }
             match self.query_on(stream, deadline, max_size) {
-                Err(failure) if failure.was_dead => self.idle.clear(),
+                Err(failure) if failure.was_dead && purpose == Purpose::Read => self.idle.clear(),
                 result => return result.map_err(|failure| failure.reason),
             }
         }
@@ -165,6 +198,7 @@ impl Pool {
             }
             Value::BulkString(bytes) => Ok(Reply::Value(Bytes::from(bytes))),
             Value::Nil => Ok(Reply::Nil),
+            Value::Okay => Ok(Reply::Done),
             Value::ServerError(error) => {
                 Err(Failure { reason: error_reply::reason(error.code()), was_dead: false })
             }
@@ -175,7 +209,7 @@ impl Pool {
 
 /// The next reply of a handshake.
 fn next_reply(stream: &Stream, replies: &mut Reader, deadline: Instant) -> Result<Frame, Reason> {
-    let mut input = stream.reply(deadline, MAX_HANDSHAKE_REPLY);
+    let mut input = stream.reply(deadline, MAX_SHORT_REPLY);
     let mut piece = [0; 4096];
     loop {
         if let Some(frame) = replies.next(|_| Admit::Take)? {
@@ -192,7 +226,7 @@ fn take_reply(stream: &Stream, deadline: Instant, max_size: usize) -> Result<Tak
         Ok(value) => {
             let in_step = match &value {
                 Value::BulkString(bytes) => reader.is_just_a_string_of(bytes.len()),
-                Value::Nil | Value::ServerError(_) => reader.is_just_a_line(),
+                Value::Nil | Value::Okay | Value::ServerError(_) => reader.is_just_a_line(),
                 _ => false,
             };
             Ok(Taken { value, in_step })

@@ -17,6 +17,9 @@ use crate::reason::Reason;
 /// still costs the connection.
 const MAX_SKIPPED: usize = 1024 * 1024;
 
+/// How much memory for bytes to be written a connection keeps once they are written.
+const MAX_KEPT: usize = 64 * 1024;
+
 /// Who waits for a reply, and the largest value it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiter {
@@ -26,7 +29,8 @@ pub struct Waiter {
     pub max_size: usize,
 }
 
-/// A lookup of one key, for one waiter or for several that asked in the same turn.
+/// A lookup of one key, for one waiter or for several that asked in the same turn; or a command
+/// that writes, for one.
 #[derive(Debug)]
 pub struct Query {
     /// The key.
@@ -34,11 +38,19 @@ pub struct Query {
     hash: u64,
     first: Waiter,
     more: Vec<Waiter>,
+    /// The command that writes; a lookup is a GET.
+    write: Option<Vec<u8>>,
     /// It was in flight on a connection that broke.
     pub retried: bool,
 }
 
 impl Query {
+    /// Whether it writes. Such a command is sent once: nobody knows whether one in flight on a
+    /// connection that breaks was carried out.
+    pub fn writes(&self) -> bool {
+        self.write.is_some()
+    }
+
     /// Who asked first.
     pub fn first(&self) -> Waiter {
         self.first
@@ -213,9 +225,19 @@ impl Link {
         }
         let number = self.first_unsent.wrapping_add(self.unsent.len() as u64);
         self.shared.insert(hash, number);
-        let query =
-            Query { key: key.to_vec(), hash, first: waiter, more: Vec::new(), retried: false };
-        self.unsent.push_back(query);
+        self.push(key, hash, waiter, None);
+    }
+
+    /// Takes a `command` that writes `key`, to be sent behind what was asked before. No later
+    /// lookup of the key shares the answer to an earlier one.
+    pub fn enqueue_write(&mut self, key: &[u8], hash: u64, waiter: Waiter, command: Vec<u8>) {
+        self.shared.remove(&hash);
+        self.push(key, hash, waiter, Some(command));
+    }
+
+    fn push(&mut self, key: &[u8], hash: u64, first: Waiter, write: Option<Vec<u8>>) {
+        let (key, more) = (key.to_vec(), Vec::new());
+        self.unsent.push_back(Query { key, hash, first, more, write, retried: false });
     }
 
     /// Takes up lookups whose connection broke; they go before the others.
@@ -234,11 +256,16 @@ impl Link {
             return;
         }
         while self.in_flight.len() < self.window.allows() {
-            let Some(query) = self.unsent.pop_front() else { break };
-            self.shared.remove(&query.hash);
+            let Some(mut query) = self.unsent.pop_front() else { break };
+            if self.shared.get(&query.hash) == Some(&self.first_unsent) {
+                self.shared.remove(&query.hash);
+            }
             self.first_unsent = self.first_unsent.wrapping_add(1);
             if query.waiters().any(|waiter| waits(waiter.ticket)) {
-                encode(&mut self.out, &[b"GET", &query.key]);
+                match &mut query.write {
+                    Some(command) => self.out.append(command),
+                    None => encode(&mut self.out, &[b"GET", &query.key]),
+                }
                 self.in_flight.push_back(Sent::Query(query));
             }
         }
@@ -260,6 +287,7 @@ impl Link {
         self.written += count;
         if self.written >= self.out.len() {
             self.out.clear();
+            self.out.shrink_to(MAX_KEPT);
             self.written = 0;
         }
     }
@@ -308,7 +336,7 @@ impl Link {
             }
             return match self.in_flight.pop_front() {
                 Some(Sent::Ping) => Ok(Some(Event::Pong(frame))),
-                Some(Sent::Query(query)) if frame == Frame::Other => {
+                Some(Sent::Query(query)) if !is_reply_to(&query, &frame) => {
                     self.in_flight.push_front(Sent::Query(query));
                     Err(Reason::Protocol)
                 }
@@ -330,7 +358,9 @@ impl Link {
         let mut remains = Remains::default();
         for (at, sent) in self.in_flight.drain(..).enumerate() {
             match sent {
-                Sent::Query(query) if query.retried || (head_is_lost && at == 0) => {
+                Sent::Query(query)
+                    if query.retried || query.writes() || (head_is_lost && at == 0) =>
+                {
                     remains.lost.push(query);
                 }
                 Sent::Query(query) => remains.retry.push(query),
@@ -350,6 +380,16 @@ impl Link {
         self.shared.clear();
         self.first_unsent = 0;
         self.unsent.drain(..).collect()
+    }
+}
+
+/// Whether `frame` can be the reply: a string or nil to a lookup, anything but a string to a
+/// command that writes.
+fn is_reply_to(query: &Query, frame: &Frame) -> bool {
+    match frame {
+        Frame::Other => query.writes(),
+        Frame::Value(_) | Frame::Skipped(_) => !query.writes(),
+        Frame::Nil | Frame::Error(..) | Frame::Push => true,
     }
 }
 

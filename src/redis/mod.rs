@@ -4,7 +4,8 @@
 //!
 //! Two engines ask. The event engine is a [`link`] a connection, without I/O of its own: lookups
 //! in flight in their order, as many as the [`window`] allows, replies out of the [`reader`].
-//! Queries that block are in [`blocking`], on sockets that keep to a [`budget`].
+//! Queries that block are in [`blocking`], on sockets that keep to a [`budget`]. What is written,
+//! and over what, is in [`mod@write`].
 
 pub mod backoff;
 pub mod blocking;
@@ -18,18 +19,21 @@ pub mod link;
 pub mod oversize;
 pub mod reader;
 pub mod window;
+pub mod write;
 
 use bytes::Bytes;
 
 use crate::reason::Reason;
 
-/// What a lookup of one key brought.
+/// What a lookup of one key, or a command that writes, brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The value.
     Value(Bytes),
-    /// Nothing under the key.
+    /// Nothing under the key; or the guard of a write did not hold.
     Nil,
+    /// It was written.
+    Done,
     /// No value, and why.
     Fault(Reason),
 }

@@ -46,10 +46,12 @@ def test_if_none_match_of_another_page(get, tags):
     assert get(If_None_Match=tags).body == BODY
 
 
-def test_two_validators_must_both_match_as_nginx_has_it(get):
+def test_the_tag_outranks_the_date(get):
     assert get(If_None_Match='"abc"', If_Modified_Since=DATE).status == 304
     assert get(If_None_Match='"other"', If_Modified_Since=DATE).status == 200
-    assert get(If_None_Match='"abc"', If_Modified_Since=EARLIER).status == 200
+    assert get(If_None_Match='"abc"', If_Modified_Since=EARLIER).status == 304
+    assert get(If_None_Match='"other"', If_Modified_Since=LATER).status == 200
+    assert get(If_Match='"abc"', If_Unmodified_Since=EARLIER).status == 200
 
 
 def test_if_modified_since(get):

@@ -27,6 +27,13 @@ impl Bench {
         ticket
     }
 
+    fn write(&mut self, key: &[u8], who: &'static str, command: &[u8]) -> Ticket {
+        let ticket = self.lot.park(who, Instant::now(), Duration::from_secs(1));
+        let waiter = Waiter { ticket, max_size: 0 };
+        self.link.enqueue_write(key, u64::from(key[0]), waiter, command.to_vec());
+        ticket
+    }
+
     fn pump(&mut self) -> Vec<u8> {
         self.link.pump(|ticket| self.lot.holds(ticket));
         let out = self.link.to_write().to_vec();
@@ -145,4 +152,47 @@ fn a_value_beyond_every_limit_is_skipped() {
     let Ok(Some(Event::Reply(_, frame))) = next else { panic!() };
     assert_eq!(frame, Frame::Skipped(200));
     assert_eq!(key_of(bench.read(b"")), b"b");
+}
+
+#[test]
+fn a_lookup_behind_a_write_does_not_share_one_before_it() {
+    let mut bench = Bench::new();
+    bench.ask(b"a", "1");
+    bench.write(b"a", "2", b"WRITE ");
+    bench.ask(b"a", "3");
+    bench.ask(b"a", "4");
+    let get = "*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+    assert_eq!(bench.pump(), format!("{get}WRITE {get}").into_bytes());
+    assert_eq!(key_of(bench.read(b"$3\r\nold\r\n")), b"a");
+    let Ok(Some(Event::Reply(query, Frame::Other))) = bench.read(b"+OK\r\n") else { panic!() };
+    assert!(query.writes());
+    let Ok(Some(Event::Reply(query, _))) = bench.read(b"$3\r\nnew\r\n") else { panic!() };
+    assert_eq!(query.waiters().count(), 2);
+}
+
+#[test]
+fn a_write_is_never_sent_again() {
+    let mut bench = Bench::new();
+    bench.ask(b"a", "1");
+    bench.write(b"b", "2", b"WRITE ");
+    bench.pump();
+    let remains = bench.link.end(false);
+    assert_eq!((remains.retry.len(), remains.lost.len()), (1, 1));
+    assert!(remains.lost[0].writes());
+}
+
+#[test]
+fn a_write_that_nobody_waits_for_any_more_is_not_sent() {
+    let mut bench = Bench::new();
+    let ticket = bench.write(b"a", "1", b"WRITE ");
+    bench.lot.cancel(ticket);
+    assert!(bench.pump().is_empty());
+}
+
+#[test]
+fn a_string_is_no_reply_to_a_write() {
+    let mut bench = Bench::new();
+    bench.write(b"a", "1", b"WRITE ");
+    bench.pump();
+    assert!(matches!(bench.read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
 }

@@ -1,0 +1,126 @@
+//! What the directives of storing do to the settings of their level, and what they refuse.
+
+use std::time::Duration;
+
+use super::setters::{first, on_or_off, once, ranged, wrong};
+use super::settings::{Ignored, Settings, Validity};
+use super::{Environment, value};
+use crate::policy::is_never_stored;
+
+/// A time for which something is kept.
+fn lifetime(text: &str, least: Duration) -> Result<Duration, String> {
+    let years = Duration::from_secs(10 * 365 * 24 * 3600);
+    ranged(text, value::time, least, years, "a time of at most 10y")
+}
+
+pub(super) fn store(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut settings.store, on_or_off(first(arguments))?)
+}
+
+pub(super) fn valid(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let (time, codes) = arguments.split_last().ok_or("needs a time")?;
+    let time = lifetime(time, Duration::ZERO)?;
+    let usual = [200, 301, 302].map(Validity::Status);
+    let codes = match codes {
+        [] => usual.to_vec(),
+        codes => codes.iter().map(|code| validity(code)).collect::<Result<_, _>>()?,
+    };
+    settings.valid.get_or_insert_default().extend(codes.into_iter().map(|code| (code, time)));
+    Ok(())
+}
+
+fn validity(code: &str) -> Result<Validity, String> {
+    if code == "any" {
+        return Ok(Validity::Any);
+    }
+    let status = value::number(code).and_then(|number| u16::try_from(number).ok());
+    match status {
+        Some(status) if !is_never_stored(status) => Ok(Validity::Status(status)),
+        Some(status) if (100..600).contains(&status) => {
+            Err(format!("has the status {status}, which is never stored"))
+        }
+        _ => Err(wrong(code, "a status from 200 to 599, or any")),
+    }
+}
+
+pub(super) fn no_store(
+    settings: &mut Settings,
+    arguments: &[&str],
+    environment: &mut dyn Environment,
+) -> Result<(), String> {
+    let strings = settings.no_store.get_or_insert_default();
+    for text in arguments {
+        strings.push(environment.template(text.as_bytes())?);
+    }
+    Ok(())
+}
+
+pub(super) fn ignore_headers(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let mut ignored = Ignored::default();
+    for name in arguments {
+        let slot = match name.to_ascii_lowercase().as_str() {
+            "x-accel-expires" => &mut ignored.accel_expires,
+            "expires" => &mut ignored.expires,
+            "cache-control" => &mut ignored.cache_control,
+            "cdn-cache-control" => &mut ignored.cdn_cache_control,
+            "set-cookie" => &mut ignored.set_cookie,
+            "vary" => &mut ignored.vary,
+            _ => {
+                let allowed = "X-Accel-Expires, Expires, Cache-Control, CDN-Cache-Control, \
+                    Set-Cookie or Vary";
+                return Err(wrong(name, allowed));
+            }
+        };
+        *slot = true;
+    }
+    once(&mut settings.ignored, ignored)
+}
+
+pub(super) fn hide_header(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let name = first(arguments);
+    if name.is_empty() || name.contains([':', ' ', '\t']) || !name.is_ascii() {
+        return Err(wrong(name, "the name of a header"));
+    }
+    settings.hidden.get_or_insert_default().push(name.to_owned());
+    Ok(())
+}
+
+pub(super) fn revalidate(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut settings.revalidate, on_or_off(first(arguments))?)
+}
+
+pub(super) fn keep(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut settings.keep, lifetime(first(arguments), Duration::from_millis(1))?)
+}
+
+pub(super) fn request_control(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut settings.request_control, on_or_off(first(arguments))?)
+}

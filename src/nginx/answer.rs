@@ -1,0 +1,99 @@
+//! The application's answer on its way to the client: stored, held for an invalidation, or replaced
+//! by the stored page that it confirms.
+
+use ngx::ffi::{ngx_chain_t, ngx_http_block_reading, ngx_http_top_header_filter, ngx_int_t};
+
+use super::collect::{self, Collecting};
+use super::context::{Armed, Fate, Lookup};
+use super::response::Response;
+use super::{fill, filter, hold, layout, rc, revalidate};
+use crate::reason::StoreReason;
+
+/// The header of an answer to a request that was looked up.
+pub(super) fn on_header(lookup: &mut Lookup) -> ngx_int_t {
+    match std::mem::replace(&mut lookup.fate, Fate::Unasked) {
+        Fate::Armed(armed) => on_answer(lookup, armed),
+        Fate::Invalidates(keys) => {
+            if hold::begin(lookup, keys) {
+                lookup.request().set_context(lookup);
+                return rc::OK;
+            }
+            filter::pass_header(lookup)
+        }
+        fate => {
+            lookup.fate = fate;
+            filter::pass_header(lookup)
+        }
+    }
+}
+
+fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
+    let request = lookup.request();
+    if request.is_error_page() {
+        lookup.fate = Fate::NotStored(StoreReason::Redirect);
+        request.set(&layout::DISABLE_NOT_MODIFIED, false);
+        return filter::pass_header(lookup);
+    }
+    let response = Response::of(request);
+    if let Some(code) = revalidate::confirm(lookup, &mut armed, &response) {
+        return code;
+    }
+    let decided = fill::decide(lookup, &armed, &response);
+    lookup.fate = match decided.and_then(|found| Collecting::begin(lookup, &response, found)) {
+        Ok(collecting) => {
+            request.set(&layout::FILTER_NEED_IN_MEMORY, true);
+            request.set_context(lookup);
+            Fate::Collecting(collecting)
+        }
+        Err(reason) => Fate::NotStored(reason),
+    };
+    if armed.is_conditional && response.status == 200 {
+        return answer_condition(lookup);
+    }
+    filter::pass_header(lookup)
+}
+
+/// The client's own condition, which the application did not see, is answered by nginx's filter:
+/// it lies before this one, so the header begins anew. Where the client gets 304 the body is
+/// collected all the same.
+fn answer_condition(lookup: &mut Lookup) -> ngx_int_t {
+    let request = lookup.request();
+    request.set(&layout::DISABLE_NOT_MODIFIED, false);
+    request.obey_precedence();
+    // SAFETY: the request is alive, and nothing of its header was sent; this filter passes it on
+    // the second time.
+    let code = unsafe {
+        match ngx_http_top_header_filter {
+            Some(top) => top(request.as_ptr()),
+            None => rc::ERROR,
+        }
+    };
+    let not_modified = request.raw().headers_out.status == 304;
+    if not_modified && matches!(lookup.fate, Fate::Collecting(_)) {
+        request.set(&layout::HEADER_ONLY, false);
+        lookup.client_is_answered = true;
+        // A client that has its 304 may leave; the page is fetched to its end.
+        // SAFETY: the request is alive; the handler is nginx's own.
+        unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading) };
+    }
+    code
+}
+
+/// A piece of the body of an answer whose header was seen here.
+///
+/// # Safety
+/// The chain is one that nginx passes to a body filter.
+pub(super) unsafe fn on_body(lookup: &mut Lookup, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let request = lookup.request();
+    // SAFETY: the caller guarantees a valid chain.
+    unsafe {
+        if let Fate::Held(held) = &mut lookup.fate {
+            return hold::keep(request, held, chain);
+        }
+        collect::take(lookup, chain);
+        match lookup.client_is_answered {
+            true => filter::drop_body(request, chain),
+            false => filter::pass_body(request, chain),
+        }
+    }
+}

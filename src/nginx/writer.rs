@@ -1,0 +1,181 @@
+//! Writes on their way to Redis. They wait in the lot like lookups, within the same time budget,
+//! but belong to no request: a client that leaves takes none of them back.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
+
+use super::conf::{ActivePlan, MainConf};
+use super::context::Lookup;
+use super::memory::Share;
+use super::worker::{self, Answer, Worker};
+use super::{NAME, hold};
+use crate::config::Io;
+use crate::parking::Ticket;
+use crate::reason::{Reason, StoreReason};
+use crate::redis::Reply;
+use crate::redis::link;
+use crate::redis::write::{Next, Write, Written};
+
+/// The lookup whose answer waits for a write, for as long as its request lives.
+pub(super) type Holder = Rc<Cell<Option<NonNull<Lookup>>>>;
+
+/// One write that waits for a reply.
+pub(super) struct Job {
+    write: Write,
+    pub plan: &'static ActivePlan,
+    began: Instant,
+    holder: Option<Holder>,
+    _share: Option<Share>,
+}
+
+/// A share of the memory of the endpoint that `lookup` asks.
+pub(super) fn share(lookup: &Lookup) -> Option<Share> {
+    let main = lookup.request().main_conf()?;
+    worker::with(main, |worker| Some(worker.endpoint(lookup.plan)?.memory.share()))
+}
+
+/// Hands a page over, to be kept for `ttl` milliseconds.
+pub(super) fn fill(
+    lookup: &Lookup,
+    write: Write,
+    ttl: i64,
+    share: Share,
+) -> Result<(), StoreReason> {
+    let main = lookup.request().main_conf().ok_or(StoreReason::Internal)?;
+    let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
+    let is_one_too_many = |(page, key): (&[u8], &[u8])| {
+        worker::with(main, |worker| Some(worker.variants.admit(page, key, ttl, Instant::now())))
+            == Some(false)
+    };
+    if write.variant_keys().is_some_and(is_one_too_many) {
+        return Err(StoreReason::Variants);
+    }
+    let job =
+        Job { write, plan: lookup.plan, began: Instant::now(), holder: None, _share: Some(share) };
+    send(main, job).map_err(|reason| match reason {
+        Reason::Overload => StoreReason::Overload,
+        _ => StoreReason::Fault,
+    })
+}
+
+/// Hands tombstones over; [`hold::release`] is called for `holder` when they are written, or
+/// could not be.
+pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Result<(), Reason> {
+    let main = lookup.request().main_conf().ok_or(Reason::Internal)?;
+    let job = Job {
+        write,
+        plan: lookup.plan,
+        began: Instant::now(),
+        holder: Some(Rc::clone(holder)),
+        _share: None,
+    };
+    send(main, job)
+}
+
+fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
+    let plan = job.plan;
+    let sent = worker::with(main, |worker| Some(worker.send(job))).unwrap_or(Err(Reason::Internal));
+    if let Err(reason) = sent {
+        warn(main, plan, reason);
+    }
+    sent.map(|_| ())
+}
+
+/// Goes on with a write whose answer is there.
+pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
+    let next = job.write.on_reply(match answer {
+        Answer::Done => Written::Done,
+        Answer::Nil => Written::Refused,
+        Answer::Fault(reason) => Written::Fault(*reason),
+        Answer::Value(_) => Written::Fault(Reason::Protocol),
+    });
+    let (plan, holder) = (job.plan, job.holder.clone());
+    let failure = match next {
+        Next::Send => match worker::with(main, |worker| Some(worker.send(*job))) {
+            Some(Ok(_)) => return,
+            Some(Err(reason)) => Some(reason),
+            None => Some(Reason::Internal),
+        },
+        Next::Failed(reason) => Some(reason),
+        Next::Done | Next::Raced => None,
+    };
+    if let Some(reason) = failure {
+        warn(main, plan, reason);
+    }
+    if let Some(lookup) = holder.and_then(|holder| holder.take()) {
+        // SAFETY: the holder is emptied when its request is destroyed.
+        unsafe { hold::release(lookup) };
+    }
+}
+
+/// Logs a write that failed, once an interval and reason.
+fn warn(main: &MainConf, plan: &ActivePlan, reason: Reason) {
+    let admitted = worker::with(main, |worker| {
+        worker.write_warnings.admit(plan.endpoint, reason, Instant::now())
+    });
+    let Some(kept_back) = admitted else { return };
+    let name = main.endpoints.get(plan.endpoint).map_or("", |endpoint| &endpoint.name);
+    let more = worker::more(kept_back);
+    let sentence = reason.sentence();
+    // SAFETY: the cycle is set while a worker runs. The request of a write may be gone.
+    let log = unsafe { (*ngx_cycle).log };
+    ngx::ngx_log_error!(
+        NGX_LOG_WARN,
+        log,
+        "{NAME}: a write was dropped: {reason}: {sentence} ({name}{more})"
+    );
+}
+
+impl Worker {
+    /// Parks a write and sends its next command.
+    fn send(&mut self, job: Job) -> Result<Ticket, Reason> {
+        let (active, began) = (job.plan, job.began);
+        let plan = &active.plan;
+        let now = Instant::now();
+        let left = (began + plan.timeout).saturating_duration_since(now);
+        let (key, command) = match job.write.command() {
+            Some((key, command)) => (key.to_vec(), command),
+            None => return Err(Reason::Internal),
+        };
+        let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
+        if endpoint.waiting >= plan.connections.queue {
+            return Err(Reason::Overload);
+        }
+        if left.is_zero() {
+            return Err(Reason::Timeout);
+        }
+        let admitted = match plan.io {
+            Io::Event => Some(endpoint.client.route(&key, now, &mut self.desk)?),
+            Io::Blocking => None,
+        };
+        endpoint.waiting += 1;
+        let ticket = self.desk.lot.park(worker::Waiter::Write(Box::new(job)), began, plan.timeout);
+        match admitted {
+            Some(admitted) => {
+                let waiter = link::Waiter { ticket, max_size: 0 };
+                let asked = super::client::Asked {
+                    key: &key,
+                    waiter,
+                    timeout: plan.timeout,
+                    write: Some(command),
+                };
+                endpoint.client.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+            }
+            None => {
+                let answer = match endpoint.pool.write(command, left) {
+                    Reply::Done => Answer::Done,
+                    Reply::Nil => Answer::Nil,
+                    Reply::Fault(reason) => Answer::Fault(reason),
+                    Reply::Value(_) => Answer::Fault(Reason::Protocol),
+                };
+                self.desk.deposit(ticket, answer);
+            }
+        }
+        self.desk.wait_until(began + plan.timeout, now);
+        Ok(ticket)
+    }
+}

@@ -1,0 +1,84 @@
+//! May the answer to this request be stored, as far as the request alone can say?
+
+use crate::reason::{Reason, Status, StoreReason};
+
+/// What the decision needs to know of a request that is no hit.
+#[derive(Clone, Copy, Debug)]
+pub struct FillFacts {
+    /// Why it is no hit.
+    pub reason: Reason,
+    /// The method is GET.
+    pub get: bool,
+    /// The request has a body, even an empty chunked one.
+    pub body: bool,
+    /// The request has Range or If-Range.
+    pub range: bool,
+    /// The request has If-Match or If-Unmodified-Since.
+    pub precondition: bool,
+    /// Its Cache-Control says `no-store` (RFC 9111 section 5.2.1.5).
+    pub no_store: bool,
+}
+
+/// Whether the answer may be stored; a refusal says why.
+pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
+    let seen = match (request.reason, request.reason.status()) {
+        (Reason::Redirect, _) => Err(StoreReason::Redirect),
+        (Reason::Collision, _) => Err(StoreReason::Kept),
+        (_, Status::Miss | Status::Expired) => Ok(()),
+        (_, Status::Bypass) => Err(StoreReason::Bypass),
+        (_, Status::Error) => Err(StoreReason::Fault),
+        (_, Status::Hit | Status::Revalidated) => Err(StoreReason::Kept),
+    };
+    if !request.get {
+        return Err(StoreReason::Method);
+    }
+    seen?;
+    if request.body {
+        Err(StoreReason::Body)
+    } else if request.no_store {
+        Err(StoreReason::RequestNoStore)
+    } else if request.range {
+        Err(StoreReason::Range)
+    } else if request.precondition {
+        Err(StoreReason::Precondition)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISS: FillFacts = FillFacts {
+        reason: Reason::Absent,
+        get: true,
+        body: false,
+        range: false,
+        precondition: false,
+        no_store: false,
+    };
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        assert_eq!(fill(&MISS), Ok(()));
+        for (facts, reason) in [
+            (FillFacts { get: false, ..MISS }, StoreReason::Method),
+            (FillFacts { body: true, ..MISS }, StoreReason::Body),
+            (FillFacts { range: true, ..MISS }, StoreReason::Range),
+            (FillFacts { precondition: true, ..MISS }, StoreReason::Precondition),
+            (FillFacts { no_store: true, ..MISS }, StoreReason::RequestNoStore),
+        ] {
+            assert_eq!(fill(&facts), Err(reason));
+        }
+    }
+
+    #[test]
+    fn only_a_miss_and_an_expiry_are_filled() {
+        for &reason in Reason::ALL {
+            let allowed = fill(&FillFacts { reason, ..MISS }).is_ok();
+            let open = matches!(reason.status(), Status::Miss | Status::Expired);
+            assert_eq!(allowed, open && reason != Reason::Collision, "{reason}");
+        }
+    }
+}

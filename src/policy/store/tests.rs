@@ -1,0 +1,185 @@
+use super::*;
+use crate::config::Ignored;
+
+/// When every answer below arrives; its Date, if it has one, is [`DATE`].
+const NOW: i64 = 784_111_777_000;
+const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const EARLIER: &str = "Sun, 06 Nov 1994 08:48:37 GMT";
+const LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
+
+fn rules() -> StoreRules {
+    StoreRules {
+        valid: Vec::new(),
+        ignored: Ignored::default(),
+        revalidate: false,
+        keep: Duration::from_secs(3600),
+        no_store: Vec::new(),
+    }
+}
+
+fn revalidating() -> StoreRules {
+    StoreRules { revalidate: true, ..rules() }
+}
+
+fn with(rules: &StoreRules, status: u16, fields: &[(&str, &str)]) -> Result<Storable, StoreReason> {
+    let fields: Vec<_> =
+        fields.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+    let answer = Answer { status, fields: &fields, asked: NOW, arrived: NOW };
+    store(&answer, rules, |name| name == "cookie")
+}
+
+fn fresh(fields: &[(&str, &str)]) -> Result<i64, StoreReason> {
+    with(&rules(), 200, fields).map(|storable| storable.fresh)
+}
+
+fn control(value: &str) -> Result<i64, StoreReason> {
+    fresh(&[("Cache-Control", value)])
+}
+
+#[test]
+fn lifetimes_in_their_order() {
+    assert_eq!(control("max-age=60"), Ok(60_000));
+    assert_eq!(control("max-age=60, S-MaxAge=30"), Ok(30_000));
+    assert_eq!(control("public"), Err(StoreReason::NoLifetime));
+    assert_eq!(fresh(&[("Expires", LATER), ("Date", DATE)]), Ok(60_000));
+    assert_eq!(fresh(&[("Expires", LATER), ("Cache-Control", "max-age=5")]), Ok(5_000));
+    assert_eq!(fresh(&[("Expires", "0")]), Err(StoreReason::Expired));
+    assert_eq!(fresh(&[("Expires", EARLIER)]), Err(StoreReason::Expired));
+    let all = [("X-Accel-Expires", "7"), ("Cache-Control", "max-age=60"), ("Expires", LATER)];
+    assert_eq!(fresh(&all), Ok(7_000));
+    let cdn = [("CDN-Cache-Control", "max-age=9"), ("Cache-Control", "no-store"), ("Expires", "0")];
+    assert_eq!(fresh(&cdn), Ok(9_000));
+    let broken = [("CDN-Cache-Control", "max-age"), ("Cache-Control", "max-age=4")];
+    assert_eq!(fresh(&broken), Err(StoreReason::NoLifetime));
+    let unreadable = [("CDN-Cache-Control", "max-age=,"), ("Cache-Control", "max-age=4")];
+    assert_eq!(fresh(&unreadable), Ok(4_000));
+}
+
+#[test]
+fn what_the_answer_forbids() {
+    for (value, reason) in [
+        ("max-age=60, no-store", StoreReason::NoStore),
+        ("max-age=60, Private", StoreReason::Private),
+        ("max-age=60, private=\"x-a\"", StoreReason::Private),
+        ("max-age=60, no-cache", StoreReason::NoCache),
+        ("max-age=60, no-cache=\"set-cookie\"", StoreReason::NoCache),
+        ("max-age=0", StoreReason::Expired),
+        ("max-age=1x", StoreReason::Expired),
+    ] {
+        assert_eq!(control(value), Err(reason), "{value}");
+    }
+    assert_eq!(control("max-age=60, ext=\"no-store, private\""), Ok(60_000));
+    assert_eq!(control("max-age=60, no-store, must-understand"), Ok(60_000));
+    let lines = [("Cache-Control", "max-age=60"), ("cache-control", " NO-STORE ")];
+    assert_eq!(fresh(&lines), Err(StoreReason::NoStore));
+    let age = ("Cache-Control", "max-age=60");
+    assert_eq!(fresh(&[age, ("Set-Cookie", "a=b")]), Err(StoreReason::SetCookie));
+    assert_eq!(fresh(&[age, ("X-Accel-Expires", "0")]), Err(StoreReason::NoStore));
+    assert_eq!(fresh(&[age, ("Content-Range", "bytes 0-1/2")]), Err(StoreReason::Partial));
+    assert_eq!(fresh(&[age, ("Age", "60")]), Err(StoreReason::Expired));
+}
+
+#[test]
+fn x_accel_expires_in_its_forms() {
+    let at = (NOW / 1000 + 20).to_string();
+    assert_eq!(fresh(&[("X-Accel-Expires", &format!("@{at}"))]), Ok(20_000));
+    assert_eq!(fresh(&[("X-Accel-Expires", "@1")]), Err(StoreReason::NoStore));
+    assert_eq!(fresh(&[("X-Accel-Expires", "7"), ("Age", "50")]), Ok(57_000));
+    for other in ["off", "-1", "", "@", "+5", "1.5"] {
+        assert_eq!(fresh(&[("X-Accel-Expires", other)]), Err(StoreReason::NoLifetime), "{other}");
+    }
+}
+
+#[test]
+fn statuses() {
+    let long = [("Cache-Control", "max-age=60")];
+    for status in [200, 203, 300, 301, 302, 303, 307, 308] {
+        assert!(with(&rules(), status, &long).is_ok(), "{status}");
+    }
+    for status in [100, 103, 199, 201, 202, 204, 206, 304, 400, 401, 404, 410, 429, 500, 503, 600] {
+        assert_eq!(with(&rules(), status, &long), Err(StoreReason::Status), "{status}");
+    }
+    let second = Duration::from_secs(1);
+    let any = StoreRules {
+        valid: vec![(Validity::Status(404), second * 2), (Validity::Any, second)],
+        ..rules()
+    };
+    assert_eq!(with(&any, 404, &[]).unwrap().fresh, 2_000);
+    assert_eq!(with(&any, 500, &[]).unwrap().fresh, 1_000);
+    assert_eq!(with(&any, 404, &long).unwrap().fresh, 60_000);
+    assert_eq!(with(&any, 200, &[("Age", "5")]).unwrap().fresh, 6_000);
+    for status in [206, 304, 400, 401, 405, 413, 414, 429, 431] {
+        assert_eq!(with(&any, status, &long), Err(StoreReason::Status), "{status}");
+    }
+    let never = StoreRules { valid: vec![(Validity::Status(200), Duration::ZERO)], ..rules() };
+    assert_eq!(with(&never, 200, &[]), Err(StoreReason::NoLifetime));
+}
+
+#[test]
+fn vary() {
+    let varies = |lines: &[&str]| {
+        let mut fields: Vec<_> = lines.iter().map(|line| ("Vary", *line)).collect();
+        fields.push(("Cache-Control", "max-age=60"));
+        with(&rules(), 200, &fields).map(|storable| storable.vary)
+    };
+    assert_eq!(varies(&["Origin, accept", " Accept,,"]).unwrap(), ["accept", "origin"]);
+    for all in [&["*"][..], &["accept, *"], &["accept", " * "]] {
+        assert_eq!(varies(all), Err(StoreReason::VaryAll));
+    }
+    assert_eq!(varies(&["accept,   COOKIE"]), Err(StoreReason::Personal));
+    assert_eq!(varies(&["Authorization"]).unwrap(), ["authorization"]);
+    assert_eq!(varies(&["a b"]), Err(StoreReason::Entry));
+    let many: Vec<_> = (0..17).map(|n| format!("x-{n}")).collect();
+    assert_eq!(varies(&[&many.join(",")]), Err(StoreReason::Entry));
+}
+
+#[test]
+fn ignored_fields() {
+    let fields = [
+        ("Set-Cookie", "a=b"),
+        ("Vary", "*"),
+        ("Cache-Control", "no-store"),
+        ("CDN-Cache-Control", "no-store"),
+        ("Expires", "0"),
+        ("X-Accel-Expires", "0"),
+    ];
+    let all = Ignored {
+        set_cookie: true,
+        vary: true,
+        cache_control: true,
+        cdn_cache_control: true,
+        expires: true,
+        accel_expires: true,
+    };
+    let valid = vec![(Validity::Any, Duration::from_secs(5))];
+    let rules = StoreRules { ignored: all, valid, ..rules() };
+    assert_eq!(with(&rules, 200, &fields).unwrap().fresh, 5_000);
+}
+
+#[test]
+fn a_validator_is_worth_keeping_what_is_stale() {
+    let etag = ("ETag", "\"1\"");
+    let kept = |value: &str| with(&revalidating(), 200, &[etag, ("Cache-Control", value)]);
+    let no_cache = kept("max-age=60, no-cache").unwrap();
+    assert_eq!((no_cache.fresh, no_cache.ttl), (0, 3_600_000));
+    assert_eq!(kept("max-age=0").unwrap().ttl, 3_600_000);
+    assert_eq!(kept("max-age=60").unwrap().ttl, 3_660_000);
+    let modified = [("Last-Modified", DATE), ("Cache-Control", "no-cache")];
+    assert!(with(&revalidating(), 200, &modified).is_ok());
+    let useless = [("Last-Modified", "x"), ("Cache-Control", "no-cache")];
+    assert_eq!(with(&revalidating(), 200, &useless), Err(StoreReason::NoCache));
+    assert_eq!(control("max-age=60"), Ok(60_000));
+}
+
+#[test]
+fn stale_windows_are_kept_unless_forbidden() {
+    let windows = "max-age=60, stale-while-revalidate=30, stale-if-error=90";
+    let found = with(&rules(), 200, &[("Cache-Control", windows), ("Age", "10")]).unwrap();
+    assert_eq!((found.swr, found.sie, found.age), (30_000, 90_000, 10_000));
+    assert_eq!(found.ttl, 50_000 + 90_000);
+    for forbids in ["must-revalidate", "proxy-revalidate", "s-maxage=60"] {
+        let value = format!("{windows}, {forbids}");
+        let found = with(&rules(), 200, &[("Cache-Control", &value)]).unwrap();
+        assert_eq!((found.swr, found.sie, found.ttl), (0, 0, 60_000), "{forbids}");
+    }
+}

@@ -1,0 +1,237 @@
+//! What is written to Redis, and in which steps, without I/O: a page, a marker and the variant
+//! behind it, tombstones.
+//!
+//! A fill writes only over what its own lookup saw, so that it never undoes an invalidation that
+//! came in between: over nothing with `SET ... NX`, over a value with a script that compares
+//! before it writes. A user that may not run scripts gets a plain SET in its place.
+
+use std::collections::VecDeque;
+
+use super::command::encode;
+use crate::reason::Reason;
+
+/// How many bytes of a value are compared: its beginning, with the `Redis-Cache` line.
+const COMPARED: usize = 1024;
+
+/// How long a tombstone stays, in milliseconds: longer than any page takes to be made.
+const TOMBSTONE_TTL: i64 = 60_000;
+
+/// Writes over a value if it still begins as told and has that length. A value that is written
+/// over itself is a marker that another variant needs: it only lives on, never less long.
+const SCRIPT: &[u8] = b"\
+if redis.call('STRLEN', KEYS[1]) ~= tonumber(ARGV[2]) \
+or redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return false end \
+if ARGV[3] ~= ARGV[1] then return redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end \
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end \
+return redis.status_reply('OK')";
+
+/// What a lookup saw under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Nothing,
+    /// A value: its beginning and its length.
+    Value(Vec<u8>, usize),
+}
+
+impl Seen {
+    /// As seen in a reply.
+    pub fn value(value: &[u8]) -> Self {
+        Self::Value(value.get(..COMPARED).unwrap_or(value).to_vec(), value.len())
+    }
+}
+
+/// When a value may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Guard {
+    /// While the key holds this.
+    Holds(Seen),
+    /// Whatever the key holds.
+    Always,
+}
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    key: Vec<u8>,
+    guard: Guard,
+    value: Vec<u8>,
+    ttl: i64,
+}
+
+/// Something to be written, in one or more steps.
+#[derive(Clone, Debug)]
+pub struct Write {
+    steps: VecDeque<Step>,
+    without_scripts: bool,
+}
+
+/// A reply of Redis to one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was done.
+    Done,
+    /// Its guard did not hold.
+    Refused,
+    /// It failed.
+    Fault(Reason),
+}
+
+/// What follows a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// [`Write::command`] has another command.
+    Send,
+    /// Everything is written.
+    Done,
+    /// Somebody else wrote in the meantime; what is there stays.
+    Raced,
+    /// It failed; what was not written yet is dropped.
+    Failed(Reason),
+}
+
+impl Write {
+    /// A page under its key, for `ttl` milliseconds.
+    pub fn page(key: Vec<u8>, seen: Seen, value: Vec<u8>, ttl: i64) -> Self {
+        Self::of([Step { key, guard: Guard::Holds(seen), value, ttl }])
+    }
+
+    /// A variant and, before it, the marker under the first key: written where it is new, else
+    /// kept as long as the variant.
+    pub fn variant(
+        (first_key, first_seen, marker): (Vec<u8>, Seen, Vec<u8>),
+        (key, seen, value): (Vec<u8>, Seen, Vec<u8>),
+        ttl: i64,
+    ) -> Self {
+        let guard = Guard::Holds(first_seen);
+        let marker = Step { key: first_key, guard, value: marker, ttl };
+        Self::of([marker, Step { key, guard: Guard::Holds(seen), value, ttl }])
+    }
+
+    /// `tombstone` in the place of the pages under `keys`.
+    pub fn tombstones(keys: Vec<Vec<u8>>, tombstone: &[u8]) -> Self {
+        let value = tombstone.to_vec();
+        Self::of(keys.into_iter().map(|key| Step {
+            key,
+            guard: Guard::Always,
+            value: value.clone(),
+            ttl: TOMBSTONE_TTL,
+        }))
+    }
+
+    fn of(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { steps: steps.into_iter().collect(), without_scripts: false }
+    }
+
+    /// The key of the page and that of its variant, where it is a variant that is written.
+    pub fn variant_keys(&self) -> Option<(&[u8], &[u8])> {
+        match (self.steps.front()?, self.steps.get(1)?) {
+            (Step { guard: Guard::Always, .. }, _) => None,
+            (page, variant) => Some((&page.key, &variant.key)),
+        }
+    }
+
+    /// The next command, and the key that it is about.
+    pub fn command(&self) -> Option<(&[u8], Vec<u8>)> {
+        let step = self.steps.front()?;
+        let (key, value, ttl) = (&step.key, &step.value, step.ttl.to_string());
+        let ttl = ttl.as_bytes();
+        let mut out = Vec::with_capacity(value.len() + key.len() + 1024);
+        match &step.guard {
+            Guard::Holds(Seen::Nothing) => {
+                encode(&mut out, &[b"SET", key, value, b"PX", ttl, b"NX"]);
+            }
+            Guard::Holds(Seen::Value(start, length)) if !self.without_scripts => {
+                let length = length.to_string();
+                let length = length.as_bytes();
+                encode(&mut out, &[b"EVAL", SCRIPT, b"1", key, start, length, value, ttl]);
+            }
+            Guard::Holds(Seen::Value(..)) | Guard::Always => {
+                encode(&mut out, &[b"SET", key, value, b"PX", ttl]);
+            }
+        }
+        Some((key, out))
+    }
+
+    /// Takes the reply to the last command in.
+    pub fn on_reply(&mut self, reply: Written) -> Next {
+        let scripted =
+            matches!(self.steps.front(), Some(Step { guard: Guard::Holds(Seen::Value(..)), .. }));
+        match reply {
+            Written::Fault(Reason::NoPerm | Reason::ErrorReply)
+                if scripted && !self.without_scripts =>
+            {
+                self.without_scripts = true;
+                Next::Send
+            }
+            Written::Fault(reason) => Next::Failed(reason),
+            Written::Refused => Next::Raced,
+            Written::Done => {
+                self.steps.pop_front();
+                if self.steps.is_empty() { Next::Done } else { Next::Send }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(write: &Write) -> Vec<Vec<u8>> {
+        let (_, command) = write.command().unwrap();
+        let value = redis::parse_redis_value(&command).unwrap();
+        redis::from_redis_value(value).unwrap()
+    }
+
+    fn page(seen: Seen) -> Write {
+        Write::page(b"k".to_vec(), seen, b"page".to_vec(), 5000)
+    }
+
+    #[test]
+    fn over_nothing() {
+        let mut write = page(Seen::Nothing);
+        assert_eq!(words(&write), [&b"SET"[..], b"k", b"page", b"PX", b"5000", b"NX"]);
+        assert_eq!(write.on_reply(Written::Refused), Next::Raced);
+        assert_eq!(page(Seen::Nothing).on_reply(Written::Done), Next::Done);
+        let denied = Written::Fault(Reason::NoPerm);
+        assert_eq!(page(Seen::Nothing).on_reply(denied), Next::Failed(Reason::NoPerm));
+    }
+
+    #[test]
+    fn over_a_value_with_a_script_or_without() {
+        let mut write = page(Seen::value(&[b'x'; 2000]));
+        let found = words(&write);
+        assert_eq!(
+            (&found[0][..], &found[1][..], &found[3][..]),
+            (&b"EVAL"[..], SCRIPT, &b"k"[..])
+        );
+        assert_eq!(found[4..], [&[b'x'; 1024][..], b"2000", b"page", b"5000"]);
+        assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Send);
+        assert_eq!(words(&write), [&b"SET"[..], b"k", b"page", b"PX", b"5000"]);
+        assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Failed(Reason::NoPerm));
+    }
+
+    #[test]
+    fn a_marker_comes_before_its_variant() {
+        let marker = (b"k".to_vec(), Seen::Nothing, b"marker".to_vec());
+        let variant = (b"k|g|h".to_vec(), Seen::Nothing, b"page".to_vec());
+        let mut write = Write::variant(marker, variant, 7);
+        assert_eq!(write.variant_keys(), Some((&b"k"[..], &b"k|g|h"[..])));
+        assert_eq!(words(&write)[1..3], [&b"k"[..], b"marker"]);
+        assert_eq!(write.on_reply(Written::Done), Next::Send);
+        assert_eq!(words(&write)[1..3], [&b"k|g|h"[..], b"page"]);
+        assert_eq!(write.on_reply(Written::Done), Next::Done);
+        assert!(write.command().is_none());
+    }
+
+    #[test]
+    fn a_tombstone_is_written_over_anything() {
+        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone");
+        assert_eq!(write.variant_keys(), None);
+        assert_eq!(words(&write), [&b"SET"[..], b"a", b"gone", b"PX", b"60000"]);
+        assert_eq!(write.on_reply(Written::Done), Next::Send);
+        assert_eq!(words(&write)[1], b"b");
+        assert_eq!(write.on_reply(Written::Fault(Reason::Timeout)), Next::Failed(Reason::Timeout));
+    }
+}
