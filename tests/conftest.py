@@ -6,6 +6,7 @@ A test fails on any [alert] or [emerg] line and on any worker that exited on a s
 
 import itertools
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from support.checks import APP  # noqa: E402
 from support.fake_redis import FakeRedis  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
+from support.raw_origin import RawOrigin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
+from support.stored import key_of  # noqa: E402
 
 # The defaults are for production; a test machine may be busy.
 BUDGET = "redis_cache_connect_timeout 2s; redis_cache_timeout 2s;"
@@ -41,6 +44,13 @@ def redis(tmp_path):
 @pytest.fixture
 def origin():
     application = Origin()
+    yield application
+    application.stop()
+
+
+@pytest.fixture
+def raw_origin():
+    application = RawOrigin()
     yield application
     application.stop()
 
@@ -99,6 +109,54 @@ def serve(start_nginx, redis, origin, io):
         )
 
     return start
+
+
+@pytest.fixture(params=["pass", "in_place"])
+def door(request):
+    """Where a lookup takes place: redis_cache_pass with a fallback, or redis_cache."""
+    return request.param
+
+
+@pytest.fixture
+def store(start_nginx, redis, origin, io, door):
+    """Starts an nginx that stores the application's answers, at either door; the application is
+    at `/` and, behind the door `pass`, in `@app`.
+
+    `location` adds directives of the cache, `app` such of the location that the application
+    answers in; `url` is another application than that of the `origin` fixture.
+    """
+
+    def start(location="", app="", http="", server="", locations="", url=None, target=None, **more):
+        proxy = f"proxy_pass {url or origin.url}; proxy_set_header Host $http_host; {app}"
+        cache = f"redis_cache_store on; redis_cache_status_header on; {location}"
+        target = target or redis.url
+        if door == "pass":
+            lookup = f"redis_cache_pass {target}; redis_cache_fallback @app; {cache}"
+            places = f"location / {{ {lookup} }} location @app {{ {proxy} }}"
+        else:
+            places = f"location / {{ redis_cache {target}; {cache} {proxy} }}"
+        return start_nginx(
+            http=f"redis_cache_io {io};\n{BUDGET}\n{http}",
+            server=f"{server}\n{places}\n{locations}",
+            **more,
+        )
+
+    return start
+
+
+@pytest.fixture
+def stored(redis):
+    """`stored(nginx, target)`: what lies under a key, or None; `within` waits for it to come."""
+
+    def stored(nginx, target="/p", within=0.0, key=None):
+        key = key or key_of(nginx, target)
+        with redis.client() as client:
+            end = time.monotonic() + within
+            while (value := client.get(key)) is None and time.monotonic() < end:
+                time.sleep(0.005)
+            return value
+
+    return stored
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_
 # What a log line shows of each request, in access.log.
 LOG_FORMAT = (
     "$request_method $request_uri $status s=$redis_cache_status r=$redis_cache_reason "
-    "k=$redis_cache_key a=$redis_cache_age t=$redis_cache_time v=$redis_cache_server"
+    "k=$redis_cache_key a=$redis_cache_age t=$redis_cache_time v=$redis_cache_server w=$redis_cache_store_reason"
 )
 
 

@@ -23,11 +23,11 @@ class Asked:
 
 @dataclass
 class Answer:
-    """One answer of the application."""
+    """One answer of the application; `headers` are a dict or a list of pairs."""
 
     body: bytes = b""
     status: int = 200
-    headers: dict = field(default_factory=lambda: {"Content-Type": "text/plain"})
+    headers: dict | list = field(default_factory=lambda: {"Content-Type": "text/plain"})
 
 
 class Origin:
@@ -50,12 +50,18 @@ class Origin:
                 asked = Asked(self.command, self.path, self.headers.items(), body)
                 origin.requests.append(asked)
                 answer = origin.answer(asked)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
+                headers = answer.headers
+                pairs = list(headers.items() if isinstance(headers, dict) else headers)
+                # A Date or Server of its own takes the place of that of http.server.
+                self.send_response_only(answer.status)
+                if not any(name.lower() == "date" for name, _ in pairs):
+                    self.send_header("Date", self.date_time_string())
+                for name, value in pairs:
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
+                if answer.status >= 200 and answer.status not in (204, 304):
+                    self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
-                if self.command != "HEAD":
+                if self.command != "HEAD" and answer.status not in (204, 304):
                     self.wfile.write(answer.body)
 
             do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
