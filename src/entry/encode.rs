@@ -45,8 +45,9 @@ impl Head<'_> {
         let is_text = |byte: &u8| matches!(byte, b' '..=b'~');
         out.extend(self.phrase.iter().filter(|byte| is_text(byte)));
         push(&mut out, LINE, line.as_bytes());
+        let connection: Vec<_> = field_values(received, "connection").collect();
         for field in fields {
-            if field.is(LINE) || !is_kept(&field, || field_values(received, "connection")) {
+            if field.is(LINE) || !is_kept(&field, &connection) {
                 continue;
             }
             if field.value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {

@@ -85,7 +85,8 @@ impl<'a> Page<'a> {
     /// for nginx alone (X-Accel-*), nor those that are stated anew (Age, Content-Length,
     /// Accept-Ranges).
     pub fn fields_to_send(&self) -> impl Iterator<Item = Field<'a>> {
-        self.fields.iter().copied().filter(|field| is_kept(field, || self.values("connection")))
+        let connection: Vec<_> = self.values("connection").collect();
+        self.fields.iter().copied().filter(move |field| is_kept(field, &connection))
     }
 }
 
@@ -95,9 +96,9 @@ impl<'a> Page<'a> {
     pub fn update(&mut self, received: &[Field<'a>]) {
         const OF_THE_BODY: [&str; 4] =
             ["content-length", "content-encoding", "content-range", "content-type"];
-        let connection = || field_values(received, "connection");
+        let connection: Vec<_> = field_values(received, "connection").collect();
         let taken = |field: &&Field<'a>| {
-            is_kept(field, connection)
+            is_kept(field, &connection)
                 && !field.is(LINE)
                 && !OF_THE_BODY.iter().any(|name| field.is(name))
         };
@@ -107,17 +108,14 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Whether a field of a response is stored, and sent from a stored page. `connection` gives the
+/// Whether a field of a response is stored, and sent from a stored page. `connection` are the
 /// Connection lines of the response.
-fn is_kept<'a, I: Iterator<Item = &'a [u8]>>(
-    field: &Field<'_>,
-    connection: impl FnOnce() -> I,
-) -> bool {
+fn is_kept(field: &Field<'_>, connection: &[&[u8]]) -> bool {
     const STATED_ANEW: [&str; 5] =
         ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
     !STATED_ANEW.iter().any(|name| field.is(name))
         && !is_for_nginx(field.name)
-        && !hop_by_hop::is(field.name, connection())
+        && !hop_by_hop::is(field.name, connection.iter().copied())
 }
 
 /// Reads the http form.

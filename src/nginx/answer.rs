@@ -11,19 +11,16 @@ use crate::reason::StoreReason;
 
 /// The header of an answer to a request that was looked up.
 pub(super) fn on_header(lookup: &mut Lookup) -> ngx_int_t {
+    if !matches!(lookup.fate, Fate::Armed(_) | Fate::Invalidates(_)) {
+        return filter::pass_header(lookup);
+    }
     match std::mem::replace(&mut lookup.fate, Fate::Unasked) {
-        Fate::Armed(armed) => on_answer(lookup, armed),
-        Fate::Invalidates(keys) => {
-            if hold::begin(lookup, keys) {
-                lookup.request().set_context(lookup);
-                return rc::OK;
-            }
-            filter::pass_header(lookup)
-        }
-        fate => {
-            lookup.fate = fate;
-            filter::pass_header(lookup)
-        }
+        Fate::Armed(armed) => on_answer(lookup, *armed),
+        Fate::Invalidates(keys) => match hold::begin(lookup, keys) {
+            true => rc::OK,
+            false => filter::pass_header(lookup),
+        },
+        _ => filter::pass_header(lookup),
     }
 }
 

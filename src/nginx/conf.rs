@@ -30,6 +30,10 @@ pub(super) struct MainConf {
     /// Endpoints; [`ActivePlan::endpoint`] is an index.
     pub endpoints: Vec<EndpointConf>,
     sites: Vec<Site>,
+    /// Whether any location has `redis_cache`.
+    pub looks_up_in_place: bool,
+    /// Whether any location stores.
+    pub stores: bool,
     /// The place of nginx's gunzip filter among the modules' configurations.
     pub gunzip_index: Option<usize>,
     /// What the worker process holds; empty in the master.
@@ -212,6 +216,7 @@ unsafe fn try_merge(
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
     let plan = Plan::new(&conf.settings, Door::Pass, endpoint).map_err(in_place)?;
     let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
+    main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { warn_of_bare_error_page(cf, core, &plan) };
     main.sites.push(Site {
@@ -231,6 +236,8 @@ fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), Str
     let named = |sentence| format!("\"redis_cache\": {sentence}");
     let plan = Plan::new(&conf.settings, Door::InPlace, endpoint).map_err(named)?;
     let endpoint = main.endpoint(&plan.connections).map_err(named)?;
+    main.looks_up_in_place = true;
+    main.stores |= plan.store.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
     Ok(())
 }

@@ -50,6 +50,7 @@ pub(super) struct Variant {
 
 /// What lies under the keys that were asked for, for a fill that replaces it.
 pub(super) struct Found {
+    /// Under the request's key.
     pub first: Seen,
     /// The variant that the marker leads to, and what lies there.
     pub variant: Option<(Variant, Seen)>,
@@ -60,7 +61,7 @@ pub(super) enum Fate {
     /// Nothing is kept, and nothing asked for it.
     Unasked,
     /// It may be stored, should its header say so.
-    Armed(Armed),
+    Armed(Box<Armed>),
     /// It is not stored, and why.
     NotStored(StoreReason),
     /// Its body is being collected.
@@ -100,7 +101,8 @@ pub(super) struct Lookup {
     pub ttl: Option<u64>,
     /// The memory of the value that is being sent.
     pub value: Option<Held>,
-    pub found: Found,
+    /// What was found, where it may be replaced.
+    pub found: Option<Box<Found>>,
     pub fate: Fate,
     /// The client has its whole response; what comes of the application's body is dropped.
     pub client_is_answered: bool,
@@ -122,7 +124,7 @@ impl Lookup {
             age: None,
             ttl: None,
             value: None,
-            found: Found { first: Seen::Nothing, variant: None },
+            found: None,
             fate: Fate::Unasked,
             client_is_answered: false,
             status_sent: false,

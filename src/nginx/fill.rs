@@ -41,7 +41,7 @@ pub(super) fn arm(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool
         return Some(());
     }
     // A subrequest shares the header of its main request, which is not to be changed for it.
-    let mut armed = Armed { asked: now_millis(), stale: None, is_conditional: false };
+    let mut armed = Box::new(Armed { asked: now_millis(), stale: None, is_conditional: false });
     if request.is_main() {
         armed.is_conditional = take_conditions(request)?;
         if armed.is_conditional {
@@ -168,8 +168,8 @@ pub(super) fn placed(
     value: Vec<u8>,
 ) -> Result<Write, StoreReason> {
     let key = lookup.key.as_ref().ok_or(StoreReason::Internal)?.bytes.clone();
-    let first = lookup.found.first.clone();
-    let known = lookup.found.variant.as_ref();
+    let found = lookup.found.as_ref().ok_or(StoreReason::Internal)?;
+    let (first, known) = (found.first.clone(), found.variant.as_ref());
     let conflict = lookup.reason() == Some(Reason::Encoding);
     let coding_alone = storable.vary.iter().all(|name| name == "accept-encoding");
     if storable.vary.is_empty() || (coding_alone && known.is_none() && !conflict) {

@@ -9,6 +9,7 @@ use ngx::ffi::{
     ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t, ngx_str_t,
 };
 
+use super::conf::MainConf;
 use super::context::Lookup;
 use super::request::Request;
 use super::{answer, list, rc, str_over};
@@ -19,17 +20,20 @@ use crate::reason::StoreReason;
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
 
-/// Puts the filters in front of the ones that are there.
+/// Puts the filters in front of the ones that are there; that of bodies only where something is
+/// stored.
 ///
 /// # Safety
 /// Called once a configuration, in postconfiguration.
-pub(super) unsafe fn register() {
+pub(super) unsafe fn register(main: &MainConf) {
     // SAFETY: nginx is single-threaded, and configures before it serves.
     unsafe {
         *addr_of_mut!(NEXT_HEADER) = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(header_filter);
-        *addr_of_mut!(NEXT_BODY) = ngx_http_top_body_filter;
-        ngx_http_top_body_filter = Some(body_filter);
+        if main.stores {
+            *addr_of_mut!(NEXT_BODY) = ngx_http_top_body_filter;
+            ngx_http_top_body_filter = Some(body_filter);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use ngx::ffi::{
 };
 
 use super::conf::LocationConf;
-use super::context::{Life, Lookup, Step, Variant};
+use super::context::{Found, Life, Lookup, Step, Variant};
 use super::memory::Held;
 use super::request::Request;
 use super::worker::{self, Answer};
@@ -175,9 +175,11 @@ fn note(lookup: &mut Lookup, step: &Step) {
         return;
     }
     let seen = lookup.value.as_ref().map_or(Seen::Nothing, |held| Seen::value(&held.value));
+    let nothing = || Box::new(Found { first: Seen::Nothing, variant: None });
+    let found = lookup.found.get_or_insert_with(nothing);
     match step {
-        Step::First => lookup.found.first = seen,
-        Step::Variant(variant) => lookup.found.variant = Some((variant.clone(), seen)),
+        Step::First => found.first = seen,
+        Step::Variant(variant) => found.variant = Some((variant.clone(), seen)),
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn begin(lookup: &mut Lookup, mut keys: Vec<Vec<u8>>) -> bool {
         return false;
     }
     request.set(&layout::BUFFERED, true);
+    request.set_context(lookup);
     lookup.fate = Fate::Held(Box::new(Hold { holder, chain: ptr::null_mut() }));
     true
 }

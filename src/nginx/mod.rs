@@ -161,7 +161,10 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if conf::check_fallbacks(cf).is_err() || post_read::register(cf).is_err() {
             return rc::ERROR;
         }
-        filter::register();
+        match conf::MainConf::of(&*cf) {
+            Some(main) => filter::register(main),
+            None => return rc::ERROR,
+        }
     }
     rc::OK
 }

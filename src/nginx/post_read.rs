@@ -11,6 +11,7 @@ use ngx::ffi::{
 };
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 
+use super::conf::MainConf;
 use super::context::{Fate, Lookup};
 use super::fallback::{is_key_header, strip};
 use super::in_place::on_precontent;
@@ -19,16 +20,20 @@ use super::{bytes_of, layout, list, rc};
 use crate::config::Door;
 use crate::reason::StoreReason;
 
-/// Adds the handlers of all phases.
+/// Adds the handlers of all phases; that of `redis_cache` only where some location has it.
 ///
 /// # Safety
 /// `cf` is nginx's context in postconfiguration.
 pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> Result<(), ()> {
     // SAFETY: the caller guarantees it.
-    let core = NgxHttpCoreModule::main_conf_mut(unsafe { &*cf }).ok_or(())?;
+    let cf = unsafe { &*cf };
+    let core = NgxHttpCoreModule::main_conf_mut(cf).ok_or(())?;
     add(core, POST_READ as usize, Some(on_client_request))?;
     add(core, REWRITE as usize, Some(on_location))?;
-    add(core, PRECONTENT as usize, Some(on_precontent))
+    match MainConf::of(cf) {
+        Some(main) if main.looks_up_in_place => add(core, PRECONTENT as usize, Some(on_precontent)),
+        _ => Ok(()),
+    }
 }
 
 fn add(

@@ -71,6 +71,41 @@ def test_a_miss_that_the_application_stores(start, redis, origin):
     assert origin.last.header("X-Redis-Cache-Key") == key_of(nginx, "/p")
 
 
+def test_what_nginx_stores_confirms_and_invalidates(start, redis, origin):
+    """With redis_cache in front of proxy_pass: the fields that each version keeps elsewhere."""
+
+    def answer(asked):
+        headers = [*HTML, ("ETag", '"1"'), ("Cache-Control", "max-age=60"), ("X-A", "1"),
+                   ("Cache-Control", "public"), ("Vary", "Accept-Language")]  # fmt: skip
+        confirmed = asked.header("If-None-Match") == '"1"'
+        return Answer(b"" if confirmed else b"page", 304 if confirmed else 200, headers)
+
+    origin.answer = answer
+    nginx = start(
+        locations=f"""
+            location /in {{
+                redis_cache {redis.url}; redis_cache_store on; redis_cache_status_header on;
+                redis_cache_revalidate on; redis_cache_request_control on;
+                proxy_pass {origin.url}; proxy_set_header Host $http_host;
+            }}
+        """
+    )
+    with nginx.client() as client:
+        for cache in [("fwd=uri-miss", "absent"), ("hit", "fresh")]:
+            response = client.get("/in")
+            assert (response.body, response.cache) == (b"page", cache)
+            assert response.all("Cache-Control") == ["max-age=60", "public"]
+            assert (response.header("X-A"), response.header("ETag")) == ("1", '"1"')
+        assert client.get("/in", {"If-None-Match": '"1"'}).status == 304
+        assert client.get("/in/new", {"If-None-Match": '"1"'}).status == 304
+        assert client.get("/in/new").cache == ("hit", "fresh")
+        response = client.get("/in", {"Cache-Control": "no-cache"})
+        assert (response.body, response.cache[1]) == (b"page", "revalidated")
+        assert client.request("POST", "/in", body=b"x" * 9000).body == b"page"
+        assert client.get("/in").cache == ("fwd=uri-miss", "gone")
+        assert client.get("/in").cache == ("hit", "fresh")
+
+
 def test_what_is_not_looked_up(start, redis, origin):
     nginx = start("redis_cache_bypass $cookie_sessionid; redis_cache_status_header on;")
     redis.set(key_of(nginx, "/p"), page("stored"))
