@@ -33,6 +33,7 @@ const STRUCTURES: &[Structure] = &[
             "host_start",
             "host_end",
             "upstream",
+            "postponed",
             "err_status",
         ],
         &[
@@ -56,6 +57,8 @@ const STRUCTURES: &[Structure] = &[
             "if_unmodified_since",
             "if_match",
             "if_none_match",
+            "if_range",
+            "range",
             "authorization",
             "server",
             "content_length_n",

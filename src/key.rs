@@ -96,17 +96,30 @@ impl RequestUri<'_> {
         let mut text = Vec::with_capacity(16 + self.host.len() + self.target.len());
         text.extend_from_slice(self.scheme.as_bytes());
         text.extend_from_slice(b"://");
+        self.push_authority(&mut text);
+        if self.target.first() != Some(&b'/') {
+            text.push(b'/');
+        }
+        text.extend_from_slice(self.target);
+        text
+    }
+}
+
+impl RequestUri<'_> {
+    /// Host in lower case, and `:port` unless it is the scheme's own.
+    pub fn authority(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.host.len() + 6);
+        self.push_authority(&mut text);
+        text
+    }
+
+    fn push_authority(&self, text: &mut Vec<u8>) {
         text.extend(self.host.iter().map(u8::to_ascii_lowercase));
         let own = if self.scheme == "https" { 443 } else { 80 };
         if let Some(port) = self.port.filter(|&port| port != own) {
             text.push(b':');
             text.extend_from_slice(port.to_string().as_bytes());
         }
-        if self.target.first() != Some(&b'/') {
-            text.push(b'/');
-        }
-        text.extend_from_slice(self.target);
-        text
     }
 }
 

@@ -84,6 +84,7 @@ words! {
         Host "host" "The Host header is not the host that selected the server, or its port is no number.";
         Subrequest "subrequest" "A subrequest that only grants access or mirrors is never looked up.";
         Redirect "redirect" "An internal redirect after another response: the request's target no longer names the page.";
+        Precondition "precondition" "The request has If-Match or If-Unmodified-Since, which only the application may evaluate.";
         Key "key" "The key came out empty or longer than 64 KiB.";
         Refused "refused" "Redis could not be reached: the connection was refused or failed.";
         Timeout "timeout" "Redis did not answer within the time budget.";
@@ -120,7 +121,7 @@ words! {
         Kept "kept" "Redis holds a good page that this request could not use.";
         Body "body" "The request has a body, which is no part of the key.";
         Range "range" "The request asks for a range; the application answers it.";
-        Precondition "precondition" "The request has If-Match or If-Unmodified-Since, which the application answers.";
+        Host "host" "The Host header is missing, or not written as in the key: links that the application makes of it would go to everybody.";
         RequestNoStore "request_no_store" "The Cache-Control of the request says no-store.";
         Condition "condition" "A value of redis_cache_no_store was neither empty nor 0.";
         Redirect "redirect" "The answer came after error_page or X-Accel-Redirect, and belongs to another page.";
@@ -159,6 +160,7 @@ impl Reason {
             | Self::Host
             | Self::Subrequest
             | Self::Redirect
+            | Self::Precondition
             | Self::Key => Status::Bypass,
             Self::Refused
             | Self::Timeout

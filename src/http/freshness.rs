@@ -22,6 +22,12 @@ pub fn of(page: &Page<'_>, now: i64) -> Result<(Option<u64>, Option<u64>), Reaso
     Ok((age.map(seconds), ttl))
 }
 
+/// The current age of `page` in seconds, whether it is fresh or not; `None` where it does not say.
+pub fn age_of(page: &Page<'_>, now: i64) -> Option<u64> {
+    let since = page.facts.stored.or_else(|| page.value("date").and_then(date_millis))?;
+    Some(seconds(now.saturating_sub(since).max(0)))
+}
+
 /// Age and freshness lifetime in milliseconds from the page's own fields.
 fn from_fields(page: &Page<'_>, now: i64) -> Result<(Option<i64>, Option<i64>), Reason> {
     let control = CacheControl::parse(page.values("cache-control"));

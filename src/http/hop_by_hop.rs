@@ -2,10 +2,11 @@
 
 use super::list_members;
 
-const ALWAYS: [&str; 9] = [
+const ALWAYS: [&str; 10] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
+    "proxy-authentication-info",
     "proxy-authorization",
     "proxy-connection",
     "te",

@@ -31,6 +31,10 @@ fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
         request.set(&layout::DISABLE_NOT_MODIFIED, false);
         return filter::pass_header(lookup);
     }
+    // Parts that the page includes are asked for later, with the header of this request.
+    if armed.stale.is_some() && fill::drop_conditions(request).is_none() {
+        return rc::ERROR;
+    }
     let response = Response::of(request);
     if let Some(code) = revalidate::confirm(lookup, &mut armed, &response) {
         return code;

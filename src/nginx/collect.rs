@@ -128,8 +128,8 @@ fn finish(lookup: &mut Lookup) {
 /// Whether a body of `length` bytes is all of it: nginx ends a response in the same way when an
 /// upstream that stated no length closes the connection, be it in the middle of the body.
 fn is_whole(request: Request, length: usize, stated: Option<usize>) -> Result<(), StoreReason> {
-    if stated.is_some_and(|stated| stated != length) {
-        return Err(StoreReason::Incomplete);
+    if let Some(stated) = stated {
+        return if stated == length { Ok(()) } else { Err(StoreReason::Incomplete) };
     }
     let Some(upstream) = upstream(request) else { return Ok(()) };
     // SAFETY: the pipe lives as long as its upstream.

@@ -165,6 +165,11 @@ impl Lookup {
         self.request
     }
 
+    /// Whether the application is asked to confirm the stored page.
+    pub fn asks_to_confirm(&self) -> bool {
+        matches!(&self.fate, Fate::Armed(armed) if armed.stale.is_some())
+    }
+
     /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
     pub fn store_reason(&self) -> Option<StoreReason> {
         match self.fate {

@@ -58,7 +58,8 @@ fn hand_over_key(lookup: &Lookup, reason: Reason) -> Option<()> {
     let request = lookup.request();
     strip(request)?;
     let stores_itself = lookup.plan.plan.store.is_some();
-    if stores_itself || !reason.may_fill() || !request.is_get() || request.is_after_response() {
+    let may_fill = reason.may_fill() && request.is_get() && request.host_is_canonical();
+    if stores_itself || !may_fill || request.is_after_response() {
         return Some(());
     }
     let Some(value) = lookup.key.as_ref().and_then(|key| header_form(&key.bytes)) else {

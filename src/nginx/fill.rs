@@ -33,7 +33,7 @@ pub(super) fn arm(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool
         get: request.is_get(),
         body: request.has_body(),
         range: request.has_header("range") || request.has_header("if-range"),
-        precondition: request.has_header("if-match") || request.has_header("if-unmodified-since"),
+        host: request.host_is_canonical(),
         no_store: request.control().no_store,
     };
     if let Err(reason) = policy::fill(&facts) {
@@ -76,13 +76,23 @@ fn take_conditions(request: Request) -> Option<bool> {
             *slot = copy;
             found = true;
         }
-        let is_condition = |name: &[u8]| {
-            name.eq_ignore_ascii_case(b"if-none-match")
-                || name.eq_ignore_ascii_case(b"if-modified-since")
-        };
-        list::remove(&raw mut (*headers_in).headers, request.pool(), is_condition)?;
+        drop_conditions(request)?;
         Some(found)
     }
+}
+
+/// Takes If-None-Match and If-Modified-Since off a main request. `None` is out of memory.
+pub(super) fn drop_conditions(request: Request) -> Option<()> {
+    // SAFETY: the list is the main request's own, and nginx points at copies of these fields.
+    unsafe {
+        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
+        list::remove(headers, request.pool(), is_condition)
+    }
+}
+
+/// Whether a field is If-None-Match or If-Modified-Since.
+pub(super) fn is_condition(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"if-none-match") || name.eq_ignore_ascii_case(b"if-modified-since")
 }
 
 /// Adds the validators of a stored page to the request. `None` where it has none.

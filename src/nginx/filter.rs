@@ -100,7 +100,7 @@ pub(super) unsafe fn pass_body(request: Request, chain: *mut ngx_chain_t) -> ngx
     unsafe { next_body(request.as_ptr(), chain) }
 }
 
-/// Takes a piece of the body as sent, so that its producer goes on.
+/// Takes a piece of the body as sent, so that its producer goes on; null sends what was kept back.
 ///
 /// # Safety
 /// The chain is valid or null.
@@ -108,6 +108,9 @@ pub(super) unsafe fn drop_body(request: Request, chain: *mut ngx_chain_t) -> ngx
     // SAFETY: links and buffers of the chain are valid; null makes the filters below send what
     // they keep.
     unsafe {
+        if chain.is_null() {
+            return next_body(request.as_ptr(), chain);
+        }
         let mut link = chain;
         while let Some(current) = link.as_ref() {
             if let Some(buffer) = current.buf.as_mut() {
@@ -117,7 +120,8 @@ pub(super) unsafe fn drop_body(request: Request, chain: *mut ngx_chain_t) -> ngx
             link = current.next;
         }
         // nginx's last filter takes it for a mistake to be called for nothing.
-        match (*request.connection()).buffered() != 0 {
+        let keeps = (*request.connection()).buffered() != 0 || !request.raw().postponed.is_null();
+        match keeps {
             true => next_body(request.as_ptr(), ptr::null_mut()),
             false => rc::OK,
         }

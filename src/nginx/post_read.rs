@@ -1,6 +1,7 @@
 //! Who may see `X-Redis-Cache-Key`: never a copy that a client sent, and of ours only the
 //! location that it was meant for. An application that got it for another page (a subrequest, an
-//! error page, X-Accel-Redirect) would store that page under the wrong key.
+//! error page, X-Accel-Redirect) would store that page under the wrong key. Likewise no subrequest
+//! sees the validators by which the application is to confirm the page of its main request.
 
 use ngx::ffi::{
     ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
@@ -14,6 +15,7 @@ use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 use super::conf::MainConf;
 use super::context::{Fate, Lookup};
 use super::fallback::{is_key_header, strip};
+use super::fill::is_condition;
 use super::in_place::on_precontent;
 use super::request::Request;
 use super::{bytes_of, layout, list, rc};
@@ -75,7 +77,14 @@ unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t 
     if is_meant_for_this_location(request) {
         return rc::DECLINED;
     }
-    let stripped = if request.is_main() { strip(request) } else { strip_subrequest(request) };
+    let stripped = match request.main() {
+        None => strip(request),
+        Some(main) => {
+            let asks = Lookup::of(main).is_some_and(|lookup| lookup.asks_to_confirm());
+            let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_condition(name));
+            strip_subrequest(request, unwanted)
+        }
+    };
     match stripped {
         Some(()) => rc::DECLINED,
         None => rc::INTERNAL_SERVER_ERROR,
@@ -112,16 +121,16 @@ fn is_meant_for_this_location(request: Request) -> bool {
 
 /// A subrequest's list is a copy that shares its parts with the main request's, so it gets a
 /// list of its own before it loses a field.
-fn strip_subrequest(request: Request) -> Option<()> {
+fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Option<()> {
     // SAFETY: the old list lives in the pool that the subrequest shares, and so do the elements
     // that `headers_in` points at; the new one is initialised before it is used.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        if !list::fields(headers).any(|field| is_key_header(bytes_of(field.key))) {
+        if !list::fields(headers).any(|field| unwanted(bytes_of(field.key))) {
             return Some(());
         }
         let kept: Vec<&ngx_table_elt_t> =
-            list::fields(headers).filter(|field| !is_key_header(bytes_of(field.key))).collect();
+            list::fields(headers).filter(|field| !unwanted(bytes_of(field.key))).collect();
         let mut own: ngx_list_t = std::mem::zeroed();
         let room = kept.len().max(4);
         if ngx_list_init(&raw mut own, request.pool(), room, size_of::<ngx_table_elt_t>()) != rc::OK

@@ -124,6 +124,11 @@ impl Request {
         }
     }
 
+    /// The main request, where this is a subrequest.
+    pub fn main(self) -> Option<Self> {
+        NonNull::new(self.raw().main).map(Self).filter(|_| !self.is_main())
+    }
+
     /// Whether the request has a field called `name`.
     pub fn has_header(self, name: &str) -> bool {
         self.header_values(name).next().is_some()
@@ -150,17 +155,22 @@ impl Request {
         headers_in.content_length_n > 0 || headers_in.chunked() != 0
     }
 
-    /// If-None-Match outranks If-Modified-Since, and If-Match If-Unmodified-Since (RFC 9110
-    /// section 13.2.2), where nginx wants both to hold.
+    /// Takes from nginx's filters what RFC 9110 does not let them act on: If-Modified-Since beside
+    /// If-None-Match (section 13.2.2), Range of a HEAD (14.2), and Range beside an If-Range with a
+    /// weak tag (13.1.5).
     pub fn obey_precedence(self) {
-        // SAFETY: the request is alive; subrequests are never conditional.
+        // SAFETY: the request is alive; fields are elements of its list.
         unsafe {
             let headers_in = &raw mut (*self.as_ptr()).headers_in;
             if !(*headers_in).if_none_match.is_null() {
                 (*headers_in).if_modified_since = std::ptr::null_mut();
             }
-            if !(*headers_in).if_match.is_null() {
-                (*headers_in).if_unmodified_since = std::ptr::null_mut();
+            let weak = (*headers_in)
+                .if_range
+                .as_ref()
+                .is_some_and(|field| bytes_of(field.value).starts_with(b"W/"));
+            if weak || !self.is_get() {
+                (*headers_in).range = std::ptr::null_mut();
             }
         }
     }
@@ -200,6 +210,9 @@ impl Request {
             host_is_the_servers: self.authority().is_ok(),
             target_is_stale: self.is_after_response()
                 && !matches!(plan.key_source, KeySource::Template(_)),
+            precondition: self.is_main()
+                && !(raw.headers_in.if_match.is_null()
+                    && raw.headers_in.if_unmodified_since.is_null()),
             bypass: plan
                 .bypass
                 .iter()
@@ -246,6 +259,14 @@ impl Request {
         let (host, port) = (authority.host, authority.port);
         let uri = RequestUri { scheme: self.scheme(), host, port, target };
         plan.key_shape.key(uri.text().into()).ok().map(|key| key.bytes)
+    }
+
+    /// Whether the Host header is there and written as in the key: in lower case, without a
+    /// trailing dot, and without the port of the scheme.
+    pub fn host_is_canonical(self) -> bool {
+        let Ok(Authority { host, port }) = self.authority() else { return false };
+        let uri = RequestUri { scheme: self.scheme(), host, port, target: b"/" };
+        self.host_header().is_some_and(|header| uri.authority() == header)
     }
 
     fn scheme(self) -> &'static str {

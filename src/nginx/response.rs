@@ -19,12 +19,15 @@ pub(super) struct Response<'a> {
 impl<'a> Response<'a> {
     pub fn of(request: Request) -> Self {
         // SAFETY: the lists live as long as the request, and are not changed while they are read.
-        let received = unsafe {
+        let mut received = unsafe {
             match upstream(request) {
                 Some(upstream) => as_fields(list::fields(&raw const upstream.headers_in.headers)),
                 None => as_fields(sent(request)),
             }
         };
+        // nginx adds these to an answer that has none, so that it sends none of its own.
+        received
+            .retain(|field| !field.value.is_empty() || !(field.is("date") || field.is("server")));
         let status = u16::try_from(request.raw().headers_out.status).unwrap_or(0);
         Self { request, status, received }
     }

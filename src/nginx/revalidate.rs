@@ -32,13 +32,14 @@ pub(super) fn confirm(
     // writes to it.
     let value = unsafe { std::slice::from_raw_parts(start, length) };
     let Ok(Stored::Page(mut page)) = entry::decode(value) else { return None };
-    let is_the_same = names_the_same_page(&page, response);
-    page.update(&response.received);
-    let stored = match is_the_same {
-        true => store(lookup, armed, &page, response),
-        false => Err(StoreReason::Kept),
+    let (stored, reuse) = if names_the_same_page(&page, response) {
+        page.update(&response.received);
+        let stored = store(lookup, armed, &page, response);
+        (stored, reuse(lookup, armed, &page, response, coding_accepted))
+    } else {
+        let age = freshness::age_of(&page, now_millis());
+        (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted })
     };
-    let reuse = reuse(lookup, armed, &page, response, coding_accepted);
     lookup.fate = match stored {
         Ok(()) => Fate::Queued,
         Err(reason) => Fate::NotStored(reason),
@@ -49,7 +50,7 @@ pub(super) fn confirm(
 }
 
 /// Whether the ETag of the 304, if it has one, is that of the stored page (RFC 9111 section
-/// 4.3.4): a page is not to be updated by the validator of another.
+/// 4.3.4): a page is not to be updated by what is said of another.
 fn names_the_same_page(page: &Page<'_>, response: &Response<'_>) -> bool {
     let opaque = |tag: &'_ [u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
     match (page.value("etag"), field_value(&response.received, "etag")) {

@@ -13,8 +13,8 @@ pub struct FillFacts {
     pub body: bool,
     /// The request has Range or If-Range.
     pub range: bool,
-    /// The request has If-Match or If-Unmodified-Since.
-    pub precondition: bool,
+    /// Its Host is written as in the key: the application may make links of it.
+    pub host: bool,
     /// Its Cache-Control says `no-store` (RFC 9111 section 5.2.1.5).
     pub no_store: bool,
 }
@@ -39,8 +39,8 @@ pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
         Err(StoreReason::RequestNoStore)
     } else if request.range {
         Err(StoreReason::Range)
-    } else if request.precondition {
-        Err(StoreReason::Precondition)
+    } else if !request.host {
+        Err(StoreReason::Host)
     } else {
         Ok(())
     }
@@ -55,7 +55,7 @@ mod tests {
         get: true,
         body: false,
         range: false,
-        precondition: false,
+        host: true,
         no_store: false,
     };
 
@@ -66,7 +66,7 @@ mod tests {
             (FillFacts { get: false, ..MISS }, StoreReason::Method),
             (FillFacts { body: true, ..MISS }, StoreReason::Body),
             (FillFacts { range: true, ..MISS }, StoreReason::Range),
-            (FillFacts { precondition: true, ..MISS }, StoreReason::Precondition),
+            (FillFacts { host: false, ..MISS }, StoreReason::Host),
             (FillFacts { no_store: true, ..MISS }, StoreReason::RequestNoStore),
         ] {
             assert_eq!(fill(&facts), Err(reason));

@@ -16,6 +16,9 @@ pub struct RequestFacts {
     /// The key is made of the request's target, and the request was redirected internally after
     /// another response (error_page, X-Accel-Redirect): the target names another page.
     pub target_is_stale: bool,
+    /// If-Match or If-Unmodified-Since, which only an origin server may evaluate (RFC 9111
+    /// section 4.3.2).
+    pub precondition: bool,
     /// A value of `redis_cache_bypass` is neither empty nor `0`.
     pub bypass: bool,
 }
@@ -32,6 +35,8 @@ pub fn look_up(request: &RequestFacts) -> Result<(), Reason> {
         Err(Reason::Host)
     } else if request.target_is_stale {
         Err(Reason::Redirect)
+    } else if request.precondition {
+        Err(Reason::Precondition)
     } else if request.bypass {
         Err(Reason::BypassCondition)
     } else {
@@ -55,6 +60,7 @@ mod tests {
         headers_only_subrequest: false,
         host_is_the_servers: true,
         target_is_stale: false,
+        precondition: false,
         bypass: false,
     };
 
@@ -67,6 +73,7 @@ mod tests {
             (RequestFacts { headers_only_subrequest: true, ..PLAIN }, Reason::Subrequest),
             (RequestFacts { host_is_the_servers: false, ..PLAIN }, Reason::Host),
             (RequestFacts { target_is_stale: true, ..PLAIN }, Reason::Redirect),
+            (RequestFacts { precondition: true, ..PLAIN }, Reason::Precondition),
             (RequestFacts { bypass: true, ..PLAIN }, Reason::BypassCondition),
         ];
         for (facts, reason) in refusals {

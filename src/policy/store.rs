@@ -64,8 +64,11 @@ pub fn store(
         return Err(StoreReason::Status);
     }
     let (control, expires) = control_of(fields, rules);
-    let understood = UNDERSTOOD.contains(&answer.status) && control.must_understand;
-    if control.no_store && !understood {
+    let understood = UNDERSTOOD.contains(&answer.status);
+    if control.must_understand && !understood {
+        return Err(StoreReason::Status);
+    }
+    if control.no_store && !control.must_understand {
         return Err(StoreReason::NoStore);
     }
     if control.private {

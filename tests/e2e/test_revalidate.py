@@ -196,3 +196,29 @@ def test_a_stored_coding_that_the_client_cannot_take(nginx, expired, origin):
     expired(headers=[*OLD, ("Content-Encoding", "br")])
     nginx.get("/p")
     assert origin.last.header("If-None-Match") is None
+
+
+def test_no_subrequest_is_asked_to_confirm(store, redis, origin, door):
+    """The validators are those of one page; auth_request would take a 304 for an error."""
+    own = {"/auth": Answer(b"yes"), "/part": Answer(b"part"), "/mirror": Answer(b"")}
+
+    def answer(asked):
+        known = asked.header("If-None-Match") == '"1"'
+        return Answer(b"", 304, CONFIRMED) if known else own.get(asked.target, Answer(b"page"))
+
+    origin.answer = answer
+    part = f"location /part {{ proxy_pass {origin.url}; }}"
+    internal = f"{{ internal; proxy_pass {origin.url}; }}"
+    nginx = store(
+        "redis_cache_revalidate on;",
+        app="auth_request /auth; mirror /mirror;",
+        server="ssi on;",
+        locations=f"{part} location = /auth {internal} location = /mirror {internal}",
+    )
+    html = [("Content-Type", "text/html"), ("ETag", '"1"')]
+    include = page('<!--# include virtual="/part" -->', headers=html, line=fresh_line(1000, age=9))
+    redis.set(key_of(nginx, "/p"), include)
+    response = nginx.get("/p")
+    assert (response.body, response.cache[1]) == (b"part", "revalidated")
+    seen = {asked.target: asked.header("If-None-Match") for asked in origin.requests}
+    assert seen["/p"] == '"1"' and {seen[target] for target in seen if target != "/p"} == {None}

@@ -111,6 +111,8 @@ fn statuses() {
     for status in [206, 304, 400, 401, 405, 413, 414, 429, 431] {
         assert_eq!(with(&any, status, &long), Err(StoreReason::Status), "{status}");
     }
+    let unknown = [("Cache-Control", "max-age=60, must-understand")];
+    assert_eq!(with(&any, 499, &unknown), Err(StoreReason::Status));
     let never = StoreRules { valid: vec![(Validity::Status(200), Duration::ZERO)], ..rules() };
     assert_eq!(with(&never, 200, &[]), Err(StoreReason::NoLifetime));
 }
