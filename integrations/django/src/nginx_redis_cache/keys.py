@@ -97,8 +97,9 @@ def authority(value: bytes) -> tuple[bytes, int | None]:
     return host, port
 
 
-def raw_target(request: HttpRequest) -> bytes | None:
-    """The request target as it was sent, or None where the application server does not say.
+def raw_targets(request: HttpRequest) -> tuple[bytes, ...]:
+    """The request target as it was sent; none where the application server does not say, and two
+    where ASGI does not tell `/p` from `/p?`.
 
     Django's own URL is decoded and encoded anew, so that one page could be stored as another.
     """
@@ -108,11 +109,11 @@ def raw_target(request: HttpRequest) -> bytes | None:
         query = scope.get("query_string") or b""
         if isinstance(query, str):  # of Django's own test client
             query = query.encode("latin-1", "replace")
-        target = path + (b"?" + query if query else b"")
+        targets = (path + b"?" + query,) if query else (path, path + b"?")
     else:
         sent = request.META.get("RAW_URI") or request.META.get("REQUEST_URI") or ""
-        target = sent.encode("latin-1", "replace")
-    return target if target.startswith(b"/") else None
+        targets = (sent.encode("latin-1", "replace"),)
+    return targets if targets[0].startswith(b"/") else ()
 
 
 def split_url(url: str) -> tuple[str, bytes, bytes]:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings as django_settings
 from django.core.cache import caches
+from redis import SSLConnection
 
 from .conf import get_settings
 from .connection import client_for
@@ -49,12 +50,13 @@ def server_of_url(url: str) -> Server:
 
 
 def server_of_alias(alias: str) -> Server:
-    kwargs = client_for(alias, b"").connection_pool.connection_kwargs
+    pool = client_for(alias, b"").connection_pool
+    kwargs = pool.connection_kwargs
     user, secret = kwargs.get("username"), bool(kwargs.get("password"))
     db = kwargs.get("db") or 0
     if "path" in kwargs:
         return Server(f"unix:{kwargs['path']}?db={db}", user, secret)
-    if any(name.startswith("ssl") for name in kwargs):
+    if issubclass(pool.connection_class, SSLConnection):
         raise NotServed("the module of nginx has no TLS to Redis yet")
     host = kwargs.get("host", "localhost")
     host = f"[{host}]" if ":" in host else host

@@ -111,11 +111,13 @@ def lifetime(response: HttpResponseBase, timeout: float | None, settings: Settin
     if response.status_code != 200:
         return (settings.statuses or {}).get(response.status_code, 0)
     directives = cache_control(response.get("Cache-Control", ""))
-    said = seconds(directives, "s-maxage")
-    if said is None:
-        said = seconds(directives, "max-age")
+    said = seconds(directives, "max-age")
+    if settings.form == "http":
+        shared = seconds(directives, "s-maxage")
+        said = said if shared is None else shared
     if said == 0:
         return 0
-    if timeout is not None:
-        return timeout
-    return django_settings.CACHE_MIDDLEWARE_SECONDS if said is None else said
+    # In 2014 the response had the last word, now cache_page has.
+    wishes = (said, timeout) if settings.form == "raw" else (timeout, said)
+    named = (wish for wish in wishes if wish is not None)
+    return next(named, django_settings.CACHE_MIDDLEWARE_SECONDS)

@@ -129,27 +129,32 @@ def _key_of(request: HttpRequest, mark: Mark, settings: Settings) -> tuple[bytes
     """The key, and the text in it where a hash hides that."""
     given = request.META.get(keys.HEADER)
     host = request.META.get("HTTP_HOST", "").encode("latin-1", "replace")
-    target = keys.raw_target(request)
+    targets = keys.raw_targets(request)
     if settings.form == "raw":
-        return _raw_key(given, host, target, shape_of(mark, settings)), None
+        return _raw_key(given, host, targets, shape_of(mark, settings)), None
     if given is None:
         raise keys.KeyFault("no_key")
     prefix = settings.key_prefix if mark.key_prefix is None else mark.key_prefix
     shape = keys.KeyShape(prefix.encode(), settings.key_hash)
     key = keys.from_header(given)
     shape.check(key)
-    if shape.hash == "none" or target is None:
+    if shape.hash == "none":
         return key, None
-    texts = [keys.http_text(scheme, host, target) for scheme in ("https", "http")]
+    texts = [keys.http_text(s, host, target) for s in ("https", "http") for target in targets]
     return key, next((text for text in texts if shape.key(text) == key), None)
 
 
-def _raw_key(given: str | None, host: bytes, target: bytes | None,
-             key_of: Callable[[bytes], bytes]) -> bytes:  # fmt: skip
+def _raw_key(
+    given: str | None,
+    host: bytes,
+    targets: tuple[bytes, ...],
+    key_of: Callable[[bytes], bytes],
+) -> bytes:
     """The key of 2014, computed here; what nginx hands over may not be another."""
-    if target is not None and host:
-        key = key_of(keys.raw_text(host, target))
-        if given is not None and keys.from_header(given) != key:
+    if targets and host:
+        own = [key_of(keys.raw_text(host, target)) for target in targets]
+        key = own[0] if given is None else keys.from_header(given)
+        if key not in own:
             raise keys.KeyFault("other_key")
         return key
     if given is None:

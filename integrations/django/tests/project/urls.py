@@ -7,6 +7,7 @@ from . import views
 urlpatterns = [
     path("page/", views.page, name="page"),
     path("page/<str:name>/", views.page, name="named"),
+    path("files/<path:name>", views.page),
     path("unmarked/", views.unmarked),
     path("template/", views.template),
     path("async/", views.async_page),
@@ -39,6 +40,6 @@ urlpatterns = [
     path("slow-tagged/", views.slow_tagged),
     path("slow-async/", views.slow_async),
     path("purge/", csrf_exempt(views.purge_page)),
-    path("login/", csrf_exempt(LoginView.as_view(template_name="csrf.html", next_page="/user/"))),
+    path("login/", LoginView.as_view(template_name="csrf.html", next_page="/user/")),
     path("logout/", LogoutView.as_view(next_page="/user/")),
 ]
