@@ -40,11 +40,8 @@ class Cluster:
     def _is_whole(self, node) -> bool:
         with node.client() as client:
             info = client.execute_command("CLUSTER INFO")
-        text = info.decode() if isinstance(info, bytes) else str(info)
-        known = f"{len(self.nodes)}" in text and "ok" in text
-        with node.client() as client:
-            lines = client.execute_command("CLUSTER SLOTS")
-        return known and len(lines) == len(self.nodes)
+            slots = client.execute_command("CLUSTER SLOTS")
+        return info["cluster_state"] == "ok" and len(slots) == len(self.nodes)
 
     def client(self) -> redis.RedisCluster:
         return redis.RedisCluster.from_url(self.url)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.checks import run_checks
+
 from nginx_redis_cache.checks import GZIP, check, check_server
 
 OWN = "nginx_redis_cache.middleware.UpdateCacheMiddleware"

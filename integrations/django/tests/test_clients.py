@@ -6,9 +6,10 @@ import django_redis.client
 import pytest
 from conftest import caches_of
 from django.core.cache import cache
-from nginx_redis_cache import clients, purge
 from support.redis_server import RedisServer
 from support.sentinel import Sentinel
+
+from nginx_redis_cache import clients, purge
 
 NAMES = ["DefaultClient", "HerdClient", "ShardClient"]
 

@@ -1,8 +1,9 @@
 """A real Redis Cluster: pages, variants, purges and tags, whatever their slots."""
 
 import pytest
-from nginx_redis_cache import entry, purge, purge_tags
 from support.cluster import Cluster
+
+from nginx_redis_cache import entry, purge, purge_tags
 
 pytestmark = [pytest.mark.usefixtures("explained")]
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from conftest import ROOT
 from django.core.management import CommandError, call_command
+
 from nginx_redis_cache import entry
 from nginx_redis_cache.nginx_conf import server_of_url
 

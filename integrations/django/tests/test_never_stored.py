@@ -200,7 +200,7 @@ def test_refused_under_asgi(site, redis, target, reason):
 
 
 def test_every_page_of_a_site(site, redis, settings):
-    first, *rest = settings.MIDDLEWARE
+    _first, *rest = settings.MIDDLEWARE
     settings.MIDDLEWARE = ["nginx_redis_cache.middleware.CacheMiddleware", *rest]
     assert site.get("/unmarked/")["X-Redis-Cache-Store"] == "stored"
     assert 599_000 < redis.pttl(site.key("/unmarked/")) <= 600_000

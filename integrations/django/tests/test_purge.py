@@ -187,9 +187,9 @@ class TestTransactions:
 
     def test_a_rollback_purges_nothing(self, site, redis):
         site.get("/tagged/a/")
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with transaction.atomic():
             assert purge_tags("all") is None
-            raise RuntimeError
+            transaction.set_rollback(True)
         assert is_stored(redis, site.key("/tagged/a/"))
 
     def test_a_purge_that_fails_after_the_commit_is_logged(self, settings, redis, caplog):

@@ -3,7 +3,9 @@
 import hashlib
 
 import pytest
+
 from nginx_redis_cache import purge, purge_tags, purge_view
+
 
 @pytest.fixture(autouse=True)
 def form(settings):
@@ -43,7 +45,9 @@ def test_the_whole_site_as_in_2014(site, redis, settings):
 
 
 def test_prefix_and_version_of_the_cache(site, redis, settings, redis_server):
-    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": "site", "VERSION": 3}}
+    settings.CACHES = {
+        "default": {**settings.CACHES["default"], "KEY_PREFIX": "site", "VERSION": 3}
+    }
     assert ask(site, "/page/")["X-Redis-Cache-Store"] == "stored"
     assert redis.keys() == [b"site:3:" + md5("testserver/page/")]
     assert purge("http://testserver/page/") == 1
