@@ -87,3 +87,26 @@ def test_pages_behind_sentinel(site, redis_server, redis, tmp_path, settings, ex
         assert purge("http://testserver/page/") == 1
     finally:
         sentinel.stop()
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ("127.0.0.1:6379:1", "redis://127.0.0.1:6379/1"),
+        ("redis.example:6379", "redis://redis.example:6379/0"),
+        ("unix:/run/redis.sock:2", "unix:///run/redis.sock?db=2"),
+        ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
+        ("redis://a:1/0,redis://b:1/0", "redis://a:1/0,redis://b:1/0"),
+        (["a:1:2", "redis://b:1/0"], ["redis://a:1/2", "redis://b:1/0"]),
+        (None, None),
+    ],
+)
+def test_a_location_of_2014(then, now):
+    assert clients.as_url(then) == now
+
+
+def test_pages_with_a_location_of_2014(site, redis, redis_server, settings, explained):
+    location = f"127.0.0.1:{redis_server.port}:{redis_server.db}"
+    settings.CACHES = caches_of("django-redis", location)
+    assert site.get("/page/")["X-Redis-Cache-Store"] == "stored"
+    assert redis.exists(site.key("/page/"))

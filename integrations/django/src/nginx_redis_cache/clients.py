@@ -6,6 +6,7 @@ and compressor, for nginx to read.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 try:
@@ -20,7 +21,22 @@ class RawBody(bytes):
     """A value for `cache.set` that lies in Redis byte for byte."""
 
 
+def as_url(location: Any) -> Any:
+    """A LOCATION of 2014, `host:port:db` or `unix:/path:db`, as a URL; any other as it is."""
+    if isinstance(location, (list, tuple)):
+        return [as_url(item) for item in location]
+    if isinstance(location, str):
+        if match := re.fullmatch(r"unix:(/[^:?]+):(\d+)", location):
+            return f"unix://{match[1]}?db={match[2]}"
+        if match := re.fullmatch(r"([\w.-]+):(\d+)(?::(\d+))?", location):
+            return f"redis://{match[1]}:{match[2]}/{match[3] or 0}"
+    return location
+
+
 class _Raw:
+    def __init__(self, server: Any, params: dict[str, Any], backend: Any) -> None:
+        super().__init__(as_url(server), params, backend)  # type: ignore[call-arg]
+
     def encode(self, value: Any) -> Any:
         if isinstance(value, RawBody):
             return bytes(value)

@@ -28,6 +28,12 @@ BACKENDS = {
         "OPTIONS": {"CLIENT_CLASS": "nginx_redis_cache.clients.DefaultClient"},
     },
 }
+# The article's, but for the module path of django-redis.
+BACKENDS["article"] = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": REDIS_URL.removeprefix("redis://").replace("/", ":"),
+    "OPTIONS": {"CLIENT_CLASS": "nginx_redis_cache.clients.DefaultClient"},
+}
 CACHES = {"default": BACKENDS[os.environ.get("CACHE", "django")]}
 NGINX_REDIS_CACHE = json.loads(os.environ.get("NGINX_REDIS_CACHE", "{}"))
 
