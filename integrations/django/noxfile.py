@@ -37,21 +37,29 @@ def tests(session: nox.Session, django: str) -> None:
     session.run("python", "-m", "pytest", "-q", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session
 def lint(session: nox.Session) -> None:
     session.install("ruff==0.17.6")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python="3.11")
+@nox.session
 def types(session: nox.Session) -> None:
     session.install(".[django-redis]", "mypy==2.4.1", "django-stubs==6.1.2", "Django~=5.2.0")
     session.run("mypy")
 
 
-@nox.session(python="3.11")
+@nox.session
 def package(session: nox.Session) -> None:
     """Wheel and source distribution, each in a clean virtual environment."""
     session.install("build==1.6.1", *PYTEST[:1])
     session.run("python", "-m", "pytest", "-q", "-c", "package_tests/pytest.ini", "package_tests")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The lowest versions that pyproject.toml allows."""
+    pinned = ["Django==5.2", "django-redis==6.0.0", "http-sfv==0.9.9", "redis==5.1.0"]
+    session.install(".", *pinned, *PYTEST)
+    session.run("python", "-m", "pytest", "-q", *session.posargs)

@@ -6,10 +6,10 @@ import re
 import pytest
 
 SITES = [
-    pytest.param({"cache": cache, "is_async": is_async}, id=f"{cache}, {'async' if is_async else 'sync'}")
+    pytest.param({"cache": cache, "is_async": kind == "async"}, id=f"{cache}, {kind}")
     for cache in ("django", "django-redis")
-    for is_async in (False, True)
-]  # fmt: skip
+    for kind in ("sync", "async")
+]
 
 TARGETS = [
     "/page/", "/page/?", "/page/?x=1", "/page/?x=1&y=2", "/page/?y=2&x=1", "/page/%7Ejoe/",

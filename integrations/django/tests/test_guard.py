@@ -47,6 +47,7 @@ def test_the_first_of_two_writers_wins(redis, store):
         entry.page(200, "OK", [], entry.Facts(0, 1), b"x" * 5000),
         b"whatever",
     ],
+    ids=["tombstone", "page", "large page", "other"],
 )
 def test_a_fill_over_what_was_seen(redis, store, there):
     redis.set(KEY, there, px=10_000)

@@ -110,6 +110,13 @@ def test_an_index_that_cannot_be_written_takes_its_page_along(site, redis):
     assert not redis.exists(site.key("/tagged/a/"))
 
 
+@pytest.mark.parametrize("counter", ["page:!purges", "page:!gone:tag-a"])
+def test_a_counter_that_is_none(site, redis, counter):
+    redis.set(counter, "no number")
+    assert site.get("/tagged/a/")["X-Redis-Cache-Store"] == "redis"
+    assert not redis.exists(site.key("/tagged/a/"))
+
+
 def test_a_cache_that_decodes(site, redis_server, redis, settings):
     settings.CACHES = caches_of("django", redis_server.url, {"decode_responses": True})
     assert site.get("/page/")["X-Redis-Cache-Store"] == "stored"

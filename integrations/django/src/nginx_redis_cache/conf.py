@@ -112,7 +112,7 @@ def _are_statuses(value: Any) -> bool:
     def is_right(status: Any, seconds: Any) -> bool:
         return (
             type(status) is int
-            and 200 <= status <= 499
+            and 200 < status <= 499
             and status not in NEVER_STORED
             and (type(seconds) is int and seconds >= 0)
         )

@@ -55,9 +55,11 @@ def _bounded(alias: str, client: Any, timeout: float) -> Any:
     Sentinel and Cluster keep their own pools and timeouts.
     """
     pool: Any = getattr(client, "connection_pool", None)
+    given = getattr(pool, "connection_kwargs", {})
     if type(pool) not in (ConnectionPool, BlockingConnectionPool):
+        if given.get("decode_responses"):
+            raise ImproperlyConfigured(f"CACHES[{alias!r}] decodes what Redis answers")
         return client
-    given = pool.connection_kwargs
     identity = (alias, pool.connection_class, timeout, *(given.get(name) for name in _ADDRESS))
     if identity not in _pools:
         passed = {n: v for n, v in given.items() if not n.startswith(("retry", "maint_", "event"))}

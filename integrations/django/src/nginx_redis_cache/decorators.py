@@ -42,11 +42,12 @@ def cache_page(
         return Mark(timeout, cache, key_prefix, named)
 
     def decorate(view: View) -> View:
-        if iscoroutinefunction(view):
+        if iscoroutinefunction(view) or _belongs_to_async_view(view):
 
             @wraps(view)
             async def async_marked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                 mark = mark_for(request, *args, **kwargs)
+                # Redis is asked on a thread: a slow one must not hold the event loop.
                 await sync_to_async(begin)(_django_request(request), mark)
                 return await view(request, *args, **kwargs)
 
@@ -60,6 +61,13 @@ def cache_page(
         return cast(View, marked)
 
     return decorate
+
+
+def _belongs_to_async_view(view: Any) -> bool:
+    """`dispatch` of a class-based view with async handlers is no coroutine function itself; it
+    comes here within the partial of `method_decorator`."""
+    owner = getattr(getattr(view, "func", view), "__self__", None)
+    return bool(getattr(owner, "view_is_async", False))
 
 
 def _django_request(request: HttpRequest) -> HttpRequest:

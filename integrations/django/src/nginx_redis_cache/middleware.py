@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from .conf import get_settings
-from .render import Mark, begin, finish
+from .render import Mark, begin, finish, of
 
 
 class UpdateCacheMiddleware:
@@ -52,7 +52,10 @@ class UpdateCacheMiddleware:
         if self.site_mark:
             await sync_to_async(begin)(request, self.site_mark)
         response = cast(HttpResponseBase, await self.get_response(request))
-        await sync_to_async(finish)(request, response)
+        if of(request) is None:
+            finish(request, response)
+        else:
+            await sync_to_async(finish)(request, response)
         return response
 
 

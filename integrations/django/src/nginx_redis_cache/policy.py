@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from .conf import Settings
 
-# Beside the headers that the application sends: request headers that may never choose a page.
-NEVER_VARY = frozenset({"*", "cookie", "authorization"})
-
 
 def refusal(request: HttpRequest, response: HttpResponseBase, settings: Settings) -> str | None:
     """Why a response is not stored. The order is that in which the reasons are reported."""
@@ -61,11 +58,9 @@ def _is_authenticated(request: HttpRequest) -> bool:
 
 
 def _has_messages(request: HttpRequest) -> bool:
-    """Whether django.contrib.messages showed or took one. What is shown in the request that
-    added it leaves no trace in a cookie."""
+    """Whether django.contrib.messages showed one. One that is shown in the request that added it
+    leaves no trace in a cookie or the session."""
     storage = getattr(request, "_messages", None)
-    if getattr(storage, "added_new", False):
-        return True
     return bool(getattr(storage, "used", False) and len(storage))  # type: ignore[arg-type]
 
 
@@ -90,7 +85,8 @@ def _of_response(response: HttpResponseBase, settings: Settings) -> str | None:
 
 def _of_vary(request: HttpRequest, response: HttpResponseBase, settings: Settings) -> str | None:
     varies = variation(response)
-    if varies & NEVER_VARY or not varies <= set(settings.vary):
+    # What is never allowed (Cookie, Authorization, *) cannot be in VARY.
+    if not varies <= set(settings.vary):
         return "vary"
     if varies and settings.form == "raw":
         return "vary"

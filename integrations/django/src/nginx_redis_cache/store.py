@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import InvalidResponse, NoPermissionError
 
 from .connection import TROUBLE
 from .entry import Marker, Tombstone, decode, variant_key
@@ -117,8 +117,8 @@ class Store:
         pipeline.get(self.own + b"purges")
         *gone, purges = pipeline.execute()[4 * len(page.tags) :]
         # A counter that went back was lost, with it when the tags were purged.
-        lost = int(purges or 0) < seen.purges
-        return not any(int(number) > seen.purges or lost for number in gone if number)
+        lost = _number(purges) < seen.purges
+        return not any(_number(number) > seen.purges or lost for number in gone if number)
 
     def purge_tags(self, tags: Iterable[str]) -> int:
         """Removes all pages with one of the tags; how many there were."""
@@ -188,6 +188,14 @@ class Store:
         return self.own + b"gone:" + tag.encode()
 
 
+def _number(value: bytes | None) -> int:
+    """A counter; somebody else may have written something else there."""
+    try:
+        return int(value or 0)
+    except ValueError as error:
+        raise InvalidResponse("a counter of purges is no number") from error
+
+
 def literal(data: bytes) -> bytes:
     """`data` in a pattern of SCAN."""
     return b"".join(b"\\" + bytes([b]) if b in b"*?[]\\^" else bytes([b]) for b in data)
@@ -203,7 +211,7 @@ class HttpStore(Store):
         pipeline.pttl(key)
         pipeline.get(self.own + b"purges")
         head, length, ttl, purges = pipeline.execute()
-        return Seen(head, length, ttl, int(purges or 0))
+        return Seen(head, length, ttl, _number(purges))
 
     def write(self, key: bytes, seen: Seen, page: Page,
               header: Callable[[str], str | None]) -> bytes | None:  # fmt: skip
@@ -259,7 +267,7 @@ class RawStore(Store):
         pipeline.get(self._guard(key))
         pipeline.get(self.own + b"purges")
         guard, purges = pipeline.execute()
-        return Seen(guard or b"", 0, -2, int(purges or 0))
+        return Seen(guard or b"", 0, -2, _number(purges))
 
     def write(self, key: bytes, seen: Seen, page: Page,
               header: Callable[[str], str | None]) -> bytes | None:  # fmt: skip
