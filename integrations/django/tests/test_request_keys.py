@@ -2,7 +2,7 @@
 
 import pytest
 
-from nginx_redis_cache import keys
+from nginx_redis_cache import keys, purge
 from nginx_redis_cache.keys import KeyFault
 
 pytestmark = pytest.mark.usefixtures("explained")
@@ -56,6 +56,20 @@ def test_key_prefix_of_the_decorator(site, redis):
     assert site.get("/other-prefix/", key=own)["X-Redis-Cache-Store"] == "stored"
     assert redis.keys() == [own]
     assert site.get("/other-prefix/")["X-Redis-Cache-Store"] == "key_prefix"
+
+
+def test_another_cache(site, redis, redis_server, settings):
+    url = redis_server.url
+    other = {**settings.CACHES["default"], "LOCATION": url[: url.rindex("/")] + "/2"}
+    settings.CACHES = {**settings.CACHES, "other": other}
+    assert site.get("/other-cache/")["X-Redis-Cache-Store"] == "stored"
+    assert redis.keys() == []
+    redis.select(2)
+    assert redis.exists(site.key("/other-cache/"))
+    assert purge("http://testserver/other-cache/", cache="other") == 1
+    settings.CACHE_MIDDLEWARE_ALIAS = "other"
+    assert site.get("/page/")["X-Redis-Cache-Store"] == "stored"
+    assert redis.exists(site.key("/page/"))
 
 
 def test_key_prefix_of_the_settings(site, redis, settings):

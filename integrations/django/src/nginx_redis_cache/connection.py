@@ -12,12 +12,13 @@ from django.core.signals import setting_changed
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.connection import BlockingConnectionPool, ConnectionPool
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from .conf import NAME, get_settings
 
-# What talking to Redis may raise.
-TROUBLE = (redis.RedisError, OSError)
+# What talking to Redis may raise; the errors of a Cluster are a family of their own.
+TROUBLE = (redis.RedisError, RedisClusterException, OSError)
 
 _ADDRESS = ("host", "port", "path", "db", "username")
 _pools: dict[tuple[Any, ...], ConnectionPool] = {}
@@ -78,7 +79,7 @@ def _limits(timeout: float) -> dict[str, Any]:
 def _from_url(url: str, cluster: bool, timeout: float) -> Any:
     if not cluster:
         return redis.Redis.from_url(url, **_limits(timeout))
-    return RedisCluster.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return RedisCluster.from_url(url, **_limits(timeout))
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -35,6 +35,7 @@ urlpatterns = [
     path("tagged/<str:name>/", views.tagged, name="tagged"),
     path("tagged-by-header/", views.tagged_by_header),
     path("articles/<int:pk>/", views.article, name="article"),
+    path("other-cache/", views.other_cache),
     path("other-prefix/", views.other_prefix),
     path("slow/", views.slow),
     path("slow-tagged/", views.slow_tagged),

@@ -190,6 +190,11 @@ def article(request, pk):
     return HttpResponse(f"{Article.objects.get(pk=pk)} {body(request)}")
 
 
+@cache_page(60, cache="other")
+def other_cache(request):
+    return HttpResponse(body(request))
+
+
 @cache_page(60, key_prefix="other:")
 def other_prefix(request):
     return HttpResponse(body(request))

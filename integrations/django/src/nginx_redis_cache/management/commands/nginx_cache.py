@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from redis import RedisError
 
 from nginx_redis_cache import invalidation, nginx_conf
 from nginx_redis_cache.conf import get_settings
-from nginx_redis_cache.connection import client_for
+from nginx_redis_cache.connection import TROUBLE, client_for
 from nginx_redis_cache.entry import Marker, Tombstone, decode
 from nginx_redis_cache.keys import KeyFault, split_url
 from nginx_redis_cache.render import Mark, store_of
@@ -50,7 +49,7 @@ class Command(BaseCommand):
             getattr(self, f"do_{word}")(**options)
         except (KeyFault, nginx_conf.NotServed, ValueError) as error:
             raise CommandError(str(error)) from error
-        except (RedisError, OSError) as error:
+        except TROUBLE as error:
             raise CommandError(f"Redis or nginx could not be asked: {error}") from error
 
     def do_purge(self, urls: list[str], tag: list[str], all: bool, cache: str | None,
