@@ -52,7 +52,7 @@ class Page:
     def _is_there(element):
         try:
             return element.is_displayed()
-        except Exception:  # noqa: BLE001: of a page that is gone
+        except Exception:  # noqa: BLE001
             return False
 
     def picture(self, name):

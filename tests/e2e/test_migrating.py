@@ -8,6 +8,7 @@ import hashlib
 import re
 
 import pytest
+from conftest import BUDGET
 from support.nginx import ROOT
 from support.origin import Answer
 from support.stored import page
@@ -15,7 +16,7 @@ from support.stored import page
 TEXT = (ROOT / "docs/migrating.md").read_text()
 BODY = "<h1>H\u00e4llo</h1>".encode()
 MODULES = "/usr/lib/nginx/modules"
-HTTP = "redis_cache_connect_timeout 2s; redis_cache_timeout 2s; redis_cache_status_header on;"
+HTTP = f"{BUDGET} redis_cache_status_header on;"
 
 
 def section(title):

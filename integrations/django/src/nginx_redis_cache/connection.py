@@ -21,7 +21,9 @@ from .conf import NAME, get_settings
 TROUBLE = (redis.RedisError, RedisClusterException, OSError)
 
 _ADDRESS = ("host", "port", "path", "db", "username")
-_pools: dict[tuple[Any, ...], ConnectionPool] = {}
+
+# Clients are safe to share between threads, and take long to make.
+_clients: dict[tuple[Any, ...], Any] = {}
 
 
 def client_for(alias: str, key: bytes) -> Any:
@@ -29,7 +31,13 @@ def client_for(alias: str, key: bytes) -> Any:
     settings = get_settings()
     if settings.url:
         return _from_url(settings.url, settings.cluster, settings.timeout)
-    return _bounded(alias, alias_client(alias, key), settings.timeout)
+    identity = (alias, settings.timeout)
+    if identity not in _clients:
+        client = _bounded(alias, alias_client(alias, key), settings.timeout)
+        if _is_sharded(alias):
+            return client
+        _clients[identity] = client
+    return _clients[identity]
 
 
 def alias_client(alias: str, key: bytes = b"") -> Any:
@@ -39,7 +47,7 @@ def alias_client(alias: str, key: bytes = b"") -> Any:
     except InvalidCacheBackendError as error:
         raise ImproperlyConfigured(f"CACHES has no {alias!r}: {error}") from error
     of_django_redis: Any = getattr(cache, "client", None)
-    if hasattr(of_django_redis, "get_server"):
+    if _is_sharded(alias):
         return of_django_redis.get_server(key.decode("latin-1"))
     if hasattr(of_django_redis, "get_client"):
         return of_django_redis.get_client(write=True)
@@ -47,6 +55,11 @@ def alias_client(alias: str, key: bytes = b"") -> Any:
     if hasattr(of_django, "get_client"):
         return of_django.get_client(None, write=True)
     raise ImproperlyConfigured(f"CACHES[{alias!r}] is no cache in Redis")
+
+
+def _is_sharded(alias: str) -> bool:
+    """Whether the key chooses the server: ShardClient of django-redis."""
+    return hasattr(getattr(caches[alias], "client", None), "get_server")
 
 
 def _bounded(alias: str, client: Any, timeout: float) -> Any:
@@ -62,11 +75,12 @@ def _bounded(alias: str, client: Any, timeout: float) -> Any:
             raise ImproperlyConfigured(f"CACHES[{alias!r}] decodes what Redis answers")
         return client
     identity = (alias, pool.connection_class, timeout, *(given.get(name) for name in _ADDRESS))
-    if identity not in _pools:
+    if identity not in _clients:
         passed = {n: v for n, v in given.items() if not n.startswith(("retry", "maint_", "event"))}
         passed.update(_limits(timeout), decode_responses=False)
-        _pools[identity] = ConnectionPool(connection_class=pool.connection_class, **passed)
-    return redis.Redis(connection_pool=_pools[identity])
+        bounded = ConnectionPool(connection_class=pool.connection_class, **passed)
+        _clients[identity] = redis.Redis(connection_pool=bounded)
+    return _clients[identity]
 
 
 def _limits(timeout: float) -> dict[str, Any]:
@@ -84,7 +98,7 @@ def _from_url(url: str, cluster: bool, timeout: float) -> Any:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting in ("CACHES", NAME):
-        _pools.clear()
+        _clients.clear()
         _from_url.cache_clear()
 
 

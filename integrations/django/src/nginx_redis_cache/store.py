@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.cluster import RedisCluster
 from redis.exceptions import InvalidResponse, NoPermissionError
 
 from .connection import TROUBLE
@@ -148,9 +149,10 @@ class Store:
         """UNLINK of many keys, which may lie in different slots."""
         removed = 0
         for client, part in self._by_client(keys):
+            spans_slots = isinstance(client, RedisCluster)
             pipeline = client.pipeline(transaction=False)
-            for key in part:
-                pipeline.unlink(key)
+            for keys_of_one in [[key] for key in part] if spans_slots else [part]:
+                pipeline.unlink(*keys_of_one)
             removed += sum(pipeline.execute())
         return removed
 
