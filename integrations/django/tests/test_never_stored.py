@@ -83,6 +83,17 @@ def test_authorization(site, redis):
     assert redis.keys() == []
 
 
+def test_another_host_than_that_of_the_key(site, redis, settings):
+    headers = {"X-Forwarded-Host": "www.example.com"}
+    assert site.get("/page/", headers=headers)["X-Redis-Cache-Store"] == "stored"
+    settings.USE_X_FORWARDED_HOST = True
+    assert site.get("/page/a/", headers=headers)["X-Redis-Cache-Store"] == "forwarded"
+    assert not redis.exists(site.key("/page/a/"))
+    headers = {"X-Forwarded-Host": "testserver"}
+    assert site.get("/page/a/", headers=headers)["X-Redis-Cache-Store"] == "stored"
+    assert site.get("/page/b/")["X-Redis-Cache-Store"] == "stored"
+
+
 def test_somebody_logged_in(site, redis):
     user = User.objects.create_user("me", password="secret")
     client = Client()

@@ -1,4 +1,13 @@
-"""Django's side of nginx-redis-cache: pages that nginx serves from Redis."""
+"""Django's side of nginx-redis-cache: pages that nginx serves from Redis.
+
+The way of a page: `decorators` marks its request and `render.begin` notes what lies under its key;
+`middleware` hands the answer to `render.finish`, which asks `policy` whether everybody may see it,
+has `entry` encode it, and `store` write it if nothing changed meanwhile.
+
+The other rooms: `keys` (the same keys as nginx), `fields` (HTTP header fields), `connection`
+(clients of Redis), `invalidation` (purging), `clients` (the names of 2014), `conf` (settings),
+`checks`, `nginx_conf` and the command `nginx_cache`.
+"""
 
 from __future__ import annotations
 

@@ -30,6 +30,8 @@ def _of_request(request: HttpRequest) -> str | None:
         return "method"
     if "HTTP_AUTHORIZATION" in request.META or request.META.get("REMOTE_USER"):
         return "authorization"
+    if _is_forwarded(request):
+        return "forwarded"
     if _is_authenticated(request):
         return "user"
     session = getattr(request, "session", None)
@@ -44,6 +46,15 @@ def _of_request(request: HttpRequest) -> str | None:
     if getattr(request, "_csp_nonce", None):
         return "nonce"
     return None
+
+
+def _is_forwarded(request: HttpRequest) -> bool:
+    """Whether Django takes the host from a header that is in no key, and it is another one: the
+    links of the page would lead there."""
+    if not django_settings.USE_X_FORWARDED_HOST:
+        return False
+    host = request.META.get("HTTP_HOST")
+    return request.META.get("HTTP_X_FORWARDED_HOST", host) != host
 
 
 def _is_authenticated(request: HttpRequest) -> bool:
