@@ -9,7 +9,7 @@ from django.core.cache import cache
 from support.redis_server import RedisServer
 from support.sentinel import Sentinel
 
-from nginx_redis_cache import clients, purge
+from nginx_redis_cache import clients, purge, purge_tags
 
 NAMES = ["DefaultClient", "HerdClient", "ShardClient"]
 
@@ -62,6 +62,11 @@ def test_pages_on_several_shards(site, redis_server, tmp_path, settings, explain
             assert all(found)
             assert found[0] | found[1] == {site.key(target) for target in targets}
         assert purge(*(f"http://testserver{target}" for target in targets)) == 20
+        # Tags have one index, wherever their pages lie.
+        for _ in range(2):
+            for n in range(20):
+                assert site.get(f"/tagged/{n}/")["X-Redis-Cache-Store"] == "stored"
+            assert purge_tags("all") == 20
     finally:
         other.stop()
 
