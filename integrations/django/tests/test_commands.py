@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from conftest import ROOT
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 
 from nginx_redis_cache import entry
@@ -49,6 +50,32 @@ def test_purge_all_leaves_other_keys_alone(site, redis):
     left = {key for key in redis.keys() if not key.startswith(b"page:!")}
     assert left == {b"session:1", b"pages:1"}
     assert "cmdstat_flushdb" not in redis.info("commandstats")
+
+
+def test_purge_all_of_the_raw_form_leaves_what_else_the_cache_holds(site, redis, settings):
+    settings.NGINX_REDIS_CACHE = {"FORM": "raw"}
+    cache.set("mine", 5)
+    for n in range(3):
+        site.get(f"/page/{n}/", key=b"")
+    assert "pages: 3\n" in run("stats")
+    assert run("purge", "--all") == "3 purged\n"
+    assert redis.keys() == [b":1:mine"]
+
+
+def test_purge_all_of_hashed_keys(site, redis, settings):
+    settings.NGINX_REDIS_CACHE = {"KEY_HASH": "md5"}
+    page = b"page:" + b"0" * 32
+    redis.mset({page: "x", page + b"|gen|" + b"1" * 64: "x", b"page:other": "x"})
+    assert run("purge", "--all") == "2 purged\n"
+    assert redis.keys() == [b"page:other"]
+
+
+def test_purge_all_without_a_prefix_touches_nothing(redis, settings):
+    settings.NGINX_REDIS_CACHE = {"KEY_PREFIX": ""}
+    redis.set("session:1", "x")
+    with pytest.raises(CommandError, match="KEY_PREFIX"):
+        run("purge", "--all")
+    assert redis.keys() == [b"session:1"]
 
 
 def test_show(site, redis):

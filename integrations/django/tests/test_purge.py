@@ -133,11 +133,13 @@ def test_the_index_of_a_tag_is_trimmed_and_expires(site, redis):
     redis.unlink(site.key("/tagged/a/"))
     site.get("/tagged/a/")
     assert redis.zrange(shard, 0, -1) == [site.key("/tagged/a/")]
-    # A page with a shorter life does not shorten that of the index.
+    # A page or variant with a shorter life does not shorten that of the index.
+    redis.zadd(shard, {site.key("/tagged/a/"): 9e15})
     redis.pexpire(shard, 500_000)
     redis.unlink(site.key("/tagged/a/"))
     site.get("/tagged/a/")
     assert redis.pttl(shard) > 400_000
+    assert redis.zscore(shard, site.key("/tagged/a/")) == 9e15
 
 
 def test_many_pages_of_a_tag_go_in_batches(redis):

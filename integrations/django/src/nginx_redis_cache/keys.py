@@ -19,7 +19,8 @@ MAX_HEADER = 4096
 
 HEADER = "HTTP_X_REDIS_CACHE_KEY"
 
-_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
+# How many hexadecimal digits a hash has.
+DIGITS = {"none": 0, "md5": 32, "sha1": 40, "sha256": 64}
 _OWN_PORT = {"http": 80, "https": 443}
 
 
@@ -49,7 +50,8 @@ class KeyShape:
         if not key.startswith(self.prefix) or len(key) > MAX_KEY:
             raise KeyFault("key_prefix")
         rest = key[len(self.prefix) :]
-        pattern = rb"[0-9a-f]{%d}" % _DIGITS[self.hash] if self.hash in _DIGITS else rb"[^\0]+"
+        digits = DIGITS[self.hash]
+        pattern = rb"[0-9a-f]{%d}" % digits if digits else rb"[^\0]+"
         # `!` begins the names of this package's own keys.
         if rest.startswith(b"!") or not re.fullmatch(pattern, rest, re.S):
             raise KeyFault("key_shape")

@@ -93,10 +93,11 @@ def store_of(mark: Mark, settings: Settings) -> Store:
     the ACL of Redis covers both."""
     alias = mark.cache_alias
     if settings.form == "http":
-        return HttpStore(lambda key: client_for(alias, key), settings.key_prefix.encode() + b"!")
+        digits = keys.DIGITS[settings.key_hash]
+        return HttpStore(lambda key: client_for(alias, key), settings.key_prefix.encode(), digits)
     cache = caches[alias]
-    own: str = cache.key_func("!", cache.key_prefix, cache.version)
-    return RawStore(lambda key: client_for(alias, key), own.encode())
+    prefix: str = cache.key_func("", cache.key_prefix, cache.version)
+    return RawStore(lambda key: client_for(alias, key), prefix.encode(), keys.DIGITS["md5"])
 
 
 def begin(request: HttpRequest, mark: Mark) -> None:

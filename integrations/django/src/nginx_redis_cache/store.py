@@ -8,6 +8,7 @@ work on a Cluster whatever the slots.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 import zlib
@@ -68,11 +69,15 @@ class Page:
 
 
 class Store:
-    """The pages of one Redis; `own` is what the names of this package's own keys begin with."""
+    """The pages of one Redis: their keys are `prefix` and so many hexadecimal digits, or any text
+    where that is 0. This package's own keys have `!` behind the prefix."""
 
-    def __init__(self, client_for: Callable[[bytes], Any], own: bytes):
+    def __init__(self, client_for: Callable[[bytes], Any], prefix: bytes, digits: int):
         self.client_for = client_for
-        self.own = own
+        self.prefix = prefix
+        self.own = prefix + b"!"
+        text = rb"[0-9a-f]{%d}(?:\|.*)?" % digits if digits else rb"[^!].*"
+        self._pages = re.compile(re.escape(prefix) + text, re.S)
 
     def observe(self, key: bytes) -> Seen:
         """To be called before a page is made, with the result handed to `fill`."""
@@ -109,7 +114,8 @@ class Store:
         pipeline = self.client_for(self.own).pipeline(transaction=False)
         for tag in page.tags:
             shard = self._shard(tag, zlib.crc32(key) % SHARDS)
-            pipeline.zadd(shard, {key: now + page.ttl})
+            # Of the variants of a page the longest counts.
+            pipeline.zadd(shard, {key: now + page.ttl}, gt=True)
             pipeline.zremrangebyscore(shard, "-inf", now - TOMBSTONE)
             pipeline.pexpire(shard, page.ttl + TOMBSTONE, nx=True)
             pipeline.pexpire(shard, page.ttl + TOMBSTONE, gt=True)
@@ -156,16 +162,28 @@ class Store:
             removed += sum(pipeline.execute())
         return removed
 
-    def purge_all(self, prefix: bytes) -> int:
-        """Removes every page whose key has a prefix, by SCAN in small steps.
+    def scan(self) -> Iterator[bytes]:
+        """Every key with the prefix, by SCAN in small steps."""
+        found: Iterator[bytes] = self.client_for(self.own).scan_iter(
+            match=literal(self.prefix) + b"*", count=BATCH
+        )
+        return found
+
+    def is_page(self, key: bytes) -> bool:
+        """Whether a key may be that of a page, a marker or a variant."""
+        return self._pages.fullmatch(key) is not None
+
+    def purge_all(self) -> int:
+        """Removes every page.
 
         Unlike the other purges it does not keep pages that are being made from being stored.
         """
-        client, removed = self.client_for(self.own), 0
+        if not self.prefix:
+            raise ValueError("without KEY_PREFIX no key can be told from that of a page")
+        removed = 0
         batch: list[bytes] = []
-        for key in client.scan_iter(match=literal(prefix) + b"*", count=BATCH):
-            if not key.startswith(self.own):
-                batch.append(key)
+        for key in filter(self.is_page, self.scan()):
+            batch.append(key)
             if len(batch) == BATCH:
                 removed += self.unlink(batch)
                 batch = []
@@ -183,12 +201,16 @@ class Store:
                 yield parts.pop(pool)
         yield from parts.values()
 
+    def purges(self) -> int:
+        """How many purges by tag there were."""
+        return _number(self.client_for(self.own).get(self.own + b"purges"))
+
     def _with_purges(self, key: bytes, pipeline: Any) -> tuple[list[Any], int]:
         """What a pipeline about a key answers, and the count of purges: in one round trip where
         both lie on one server."""
         home = self.client_for(self.own)
         if home is not self.client_for(key):
-            return pipeline.execute(), _number(home.get(self.own + b"purges"))
+            return pipeline.execute(), self.purges()
         pipeline.get(self.own + b"purges")
         *answers, purges = pipeline.execute()
         return answers, _number(purges)

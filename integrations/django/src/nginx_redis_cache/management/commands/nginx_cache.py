@@ -62,8 +62,7 @@ class Command(BaseCommand):
         if tag:
             removed += invalidation.purge_tags(*tag, cache=cache) or 0
         if all:
-            store = store_of(Mark(alias=cache), get_settings())
-            removed += store.purge_all(store.own.removesuffix(b"!"))
+            removed += store_of(Mark(alias=cache), get_settings()).purge_all()
         self.stdout.write(f"{removed} purged")
 
     def do_show(self, urls: list[str], cache: str | None, key_prefix: str | None, **_: Any) -> None:
@@ -87,26 +86,24 @@ class Command(BaseCommand):
 
     def do_stats(self, limit: int, cache: str | None, **_: Any) -> None:
         store = store_of(Mark(alias=cache), get_settings())
-        client = client_for(Mark(alias=cache).cache_alias, store.own)
-        prefix = store.own.removesuffix(b"!")
         count = dict.fromkeys(("pages", "markers", "tombstones", "tag sets"), 0)
         size = looked_at = 0
-        for key in client.scan_iter(match=literal(prefix) + b"*", count=500):
+        for key in store.scan():
             if looked_at == limit:
                 break
             looked_at += 1
-            if key.startswith(store.own):
-                count["tag sets"] += key.startswith(store.own + b"tag:")
-                continue
-            head = client.getrange(key, 0, 1023)
-            found = kind_of(head)
-            count["tombstones" if found == "tombstone" else f"{found}s"] += 1
-            size += client.strlen(key)
+            count["tag sets"] += key.startswith(store.own + b"tag:")
+            if store.is_page(key):
+                client = store.client_for(key)
+                count[f"{kind_of(client.getrange(key, 0, 1023))}s"] += 1
+                size += client.strlen(key)
         more = " or more" if looked_at == limit else ""
         for name, number in count.items():
             self.stdout.write(f"{name}: {number}{more}")
         self.stdout.write(f"bytes: {size}{more}")
-        self.stdout.write(f"purges by tag: {int(client.get(store.own + b'purges') or 0)}")
+        self.stdout.write(
+            f"purges by tag: {int(store.client_for(store.own).get(store.own + b'purges') or 0)}"
+        )
 
     def do_warm(self, urls: list[str], connect: str | None, **_: Any) -> None:
         failed = 0
