@@ -13,7 +13,7 @@ try:
     from django_redis import client as _clients
 except ImportError as error:  # pragma: no cover
     raise ImportError(
-        "nginx_redis_cache.clients needs django-redis: pip install nginx-redis-cache[django-redis]"
+        "nginx_redis_cache.clients needs django-redis: pip install django-redis"
     ) from error
 
 
