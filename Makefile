@@ -9,7 +9,7 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz lint format clean
+.PHONY: help build run test test-pure test-django test-e2e test-matrix soak bench fuzz lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,11 +26,17 @@ run: build ## the demo: Redis, nginx and a Django application; ONCE=1 shows MISS
 	@scripts/setup.sh run
 	@demo/run.py $(if $(ONCE),--once)
 
-test: build test-pure test-e2e ## all tests
+test: build test-pure test-django test-e2e ## all tests
 
 test-pure: ## unit and property tests of the pure half; needs no nginx
 	@scripts/setup.sh build
 	cargo test --no-default-features
+
+# Every interpreter that pyenv has; without it those on the PATH.
+test-django: $(VENV)/ready ## the Django package: lint, types, wheel, tests; ARGS="-s tests" for all versions
+	@scripts/setup.sh test
+	cd integrations/django && PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd:)" \
+		$(CURDIR)/$(VENV)/bin/python -m nox --no-error-on-missing-interpreters $(ARGS)
 
 test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis; ARGS="-k name" selects
 	@scripts/setup.sh test
@@ -66,4 +72,4 @@ $(VENV)/ready: tests/requirements.txt
 	@touch $@
 
 clean: ## remove what was built
-	rm -rf build target $(VENV)
+	rm -rf build target $(VENV) integrations/django/.nox

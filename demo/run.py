@@ -22,8 +22,15 @@ from pathlib import Path
 DEMO = Path(__file__).resolve().parent
 ROOT = DEMO.parent
 MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
-SAMPLE = ROOT / "nginx-conf/article-2014.conf"
+PACKAGE = ROOT / "integrations/django/src"
 VENV = ROOT / "build/demo-venv"
+
+# What the demo adds: its own directory, and HIT or MISS where the page can read it.
+HTTP = [
+    *(f"{kind}_temp_path {kind}_temp;"
+      for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")),
+    'add_header Server-Timing "cache;desc=$redis_cache_status";',
+]  # fmt: skip
 
 
 class Failed(Exception):
@@ -95,6 +102,7 @@ def start(directory: Path, children: "Children") -> int:
     environment = {
         "DJANGO_SETTINGS_MODULE": "mysite.settings",
         "PAGES_URL": f"redis://127.0.0.1:{redis_port}/1",
+        "PYTHONPATH": f"{DEMO}:{PACKAGE}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     children.start(
@@ -106,7 +114,8 @@ def start(directory: Path, children: "Children") -> int:
         lambda: listens(django_port) and get(django_port).status == 200,
         environment,
     )  # fmt: skip
-    write_nginx_conf(directory, redis_port, django_port, nginx_port)
+    django = f"http://127.0.0.1:{django_port}"
+    write_nginx_conf(directory, bin_directory / "python", environment, django, nginx_port)
     children.start(
         "nginx", directory,
         ["nginx", "-p", str(directory), "-c", "nginx.conf"],
@@ -115,25 +124,24 @@ def start(directory: Path, children: "Children") -> int:
     return nginx_port
 
 
-def write_nginx_conf(directory: Path, redis_port: int, django_port: int, nginx_port: int):
-    """The sample of the 2014 article, with addresses and paths of the demo."""
-    text = SAMPLE.read_text()
+def write_nginx_conf(directory: Path, python: Path, environment: dict, django: str, port: int):
+    """What `manage.py nginx_cache config` prints for the demo, with its paths and its port."""
+    command = [str(python), "-m", "django", "nginx_cache", "config", "--application", django]
+    printed = subprocess.run(
+        command, cwd=DEMO, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    if printed.returncode != 0:
+        raise Failed(f"nginx_cache config failed:\n{printed.stderr}")
+    text = printed.stdout
     for old, new in (
-        ("listen 80;", f"listen 127.0.0.1:{nginx_port};"),
-        ("redis://127.0.0.1:6379/1", f"redis://127.0.0.1:{redis_port}/1"),
-        ("http://127.0.0.1:8000", f"http://127.0.0.1:{django_port}"),
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("listen 80 default_server;", f"listen 127.0.0.1:{port} default_server;"),
+        ("/var/log/nginx/access.log", "access.log"),
         ("worker_processes auto;", "worker_processes 1;"),
-        (
-            "http {\n",
-            "http {\n    access_log access.log;\n    redis_cache_status_header on;\n"
-            + "".join(
-                f"    {kind}_temp_path {kind}_temp;\n"
-                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-            ),
-        ),
+        ("http {\n", "http {\n" + "".join(f"    {line}\n" for line in HTTP)),
     ):
         if text.count(old) != 1:
-            raise Failed(f"{SAMPLE} has {text.count(old)} times {old!r}, once was expected")
+            raise Failed(f"the configuration has {text.count(old)} times {old!r}, not once")
         text = text.replace(old, new)
     user = "user root;\n" if os.getuid() == 0 else ""
     top = f"daemon off;\n{user}pid nginx.pid;\nerror_log error.log warn;\n"

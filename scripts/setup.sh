@@ -7,12 +7,16 @@ task=${1:?a task: build, run, test or bench}
 
 build=(gcc libc6-dev make nginx nginx-dev libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
 run=(redis-server python3 python3-venv curl procps wrk)
+# The set-ups of docs/migrating.md.
+others=(libnginx-mod-http-set-misc libnginx-mod-http-srcache-filter)
+browser=(chromium chromium-driver fonts-dejavu-core)
 bench=(memcached libnginx-mod-http-lua)
 
 packages=("${build[@]}")
 case $task in
     build) ;;
-    run | test) packages+=("${run[@]}") ;;
+    run) packages+=("${run[@]}") ;;
+    test) packages+=("${run[@]}" "${others[@]}" "${browser[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;
 esac

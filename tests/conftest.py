@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.checks import APP  # noqa: E402
+from support.django_site import DjangoSite  # noqa: E402
 from support.fake_redis import FakeRedis  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
@@ -170,3 +171,45 @@ def check(tmp_path, io):
         return Nginx(directory, server=f"{server}\n{app}", http=http).test()
 
     return check
+
+
+@pytest.fixture
+def start_django(tmp_path, redis):
+    """Starts a Django site that stores in the `redis` fixture; see support.django_site."""
+    started = []
+
+    def start(**arguments):
+        site = DjangoSite(tmp_path / f"django{len(started)}", redis.url, **arguments)
+        started.append(site)
+        return site.start()
+
+    yield start
+    for site in started:
+        site.stop()
+    for site in started:
+        assert "Traceback" not in site.log(), site.log()
+
+
+@pytest.fixture
+def behind_nginx(start_nginx, redis):
+    """An nginx in front of a Django site; `location` adds to the location of the pages."""
+
+    def start(site, location=""):
+        return start_nginx(
+            http=BUDGET,
+            server=f"""
+                location / {{
+                    redis_cache_pass {redis.url};
+                    redis_cache_fallback @django;
+                    redis_cache_status_header on;
+                    {location}
+                }}
+                location @django {{
+                    proxy_pass {site.url};
+                    proxy_set_header Host $http_host;
+                    proxy_set_header Accept-Encoding "";
+                }}
+            """,
+        )
+
+    return start

@@ -238,6 +238,7 @@ fn links_lead_somewhere() {
         "CONTRIBUTING.md",
         "docs/architecture.md",
         "docs/directives.md",
+        "docs/django.md",
         "docs/format.md",
         "docs/migrating.md",
         "docs/operations.md",

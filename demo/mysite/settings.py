@@ -1,15 +1,8 @@
-"""Settings of the demo: one page, no database."""
+"""Settings of the demo: a few pages, no database."""
 
 import os
 import secrets
 from pathlib import Path
-
-# The Redis and the database that nginx reads from, and how long a page stays there.
-PAGES_URL = os.environ["PAGES_URL"]
-PAGES_SECONDS = 60
-
-# What stands in front of every key, here and in nginx's redis_cache_key.
-PAGES_PREFIX = ":1:"
 
 SECRET_KEY = secrets.token_urlsafe()
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
@@ -18,10 +11,21 @@ ROOT_URLCONF = "mysite.urls"
 USE_TZ = False
 TIME_ZONE = None
 
-# The page is stored as it leaves the last middleware, so this one stands first.
+# The Redis and the database that nginx reads from.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": os.environ["PAGES_URL"],
+    }
+}
+
+INSTALLED_APPS = ["nginx_redis_cache"]
+
+# Pages are stored as they leave the last middleware, so this one stands first.
 MIDDLEWARE = [
-    "mysite.store.StorePages",
+    "nginx_redis_cache.middleware.UpdateCacheMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
 ]
 
 TEMPLATES = [

@@ -34,14 +34,16 @@ class RedisServer:
         """What $redis_cache_server shows."""
         return f"127.0.0.1:{self.port}/{self.db}"
 
-    def start(self):
-        command = [
+    def command(self) -> list[str]:
+        return [
             "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
             "--unixsocket", self.socket, "--dir", str(self.directory), "--daemonize", "no",
             "--proto-max-bulk-len", "512mb", *self.arguments,
         ]  # fmt: skip
+
+    def start(self):
         log = open(self.directory / "log", "ab")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
         wait_for(lambda: listens(self.port), "redis-server")
         return self
 
