@@ -259,7 +259,8 @@ pub const DIRECTIVES: &[Directive] = &[
             everybody. The application is then not told the key. A 2xx or 3xx answer to a method \
             other than GET, HEAD, OPTIONS and TRACE invalidates the stored page of its URI, and \
             with the default key those that its Location and Content-Location name; the answer \
-            waits for that, within `redis_cache_timeout`. Needs `redis_cache_format http`.",
+            waits for that, within `redis_cache_timeout`. Needs `redis_cache_format http`. Leave it \
+            off where the application stores by itself, as with the Django package.",
         set: store_setters::store,
     },
     Directive {
