@@ -9,7 +9,7 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz lint format clean
+.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz deb lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,10 @@ fuzz: ## both fuzz targets, a minute each; needs cargo-fuzz
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test
 	$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
+
+deb: ## the Debian package for this machine's nginx, in build/deb/
+	@scripts/setup.sh package
+	@scripts/make-deb.sh
 
 lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
 	@scripts/setup.sh test

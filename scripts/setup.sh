@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing: as root; else names them.
-# Usage: scripts/setup.sh build|run|test|bench
+# Usage: scripts/setup.sh build|run|test|bench|package
 set -euo pipefail
 
-task=${1:?a task: build, run, test or bench}
+task=${1:?a task: build, run, test, bench or package}
 
 build=(gcc libc6-dev make nginx nginx-dev libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
 run=(redis-server python3 python3-venv curl procps wrk)
 bench=(memcached libnginx-mod-http-lua)
+package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm)
 
 packages=("${build[@]}")
 case $task in
     build) ;;
     run | test) packages+=("${run[@]}") ;;
+    package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;
 esac
