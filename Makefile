@@ -9,7 +9,7 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz deb lint format clean
+.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz deb test-package matrix lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,14 @@ test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three De
 deb: ## the Debian package for this machine's nginx, in build/deb/
 	@scripts/setup.sh package
 	@scripts/make-deb.sh
+
+test-package: $(VENV)/ready ## the life of that package in a throw-away root: apt, HIT, MISS, reload, upgrades, purge
+	@scripts/setup.sh package
+	@scripts/test-packages.sh
+
+matrix: $(VENV)/ready ## builds and tests the package in roots of three Debian suites; prints a table
+	@scripts/setup.sh package
+	@scripts/test-packages.sh bookworm trixie forky
 
 lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
 	@scripts/setup.sh test

@@ -50,7 +50,7 @@ def cargo(*arguments: str) -> str:
 
 
 def crates() -> dict[str, Crate]:
-    """Every crate but our own, by NAME-VERSION."""
+    """Every crate by NAME-VERSION, our own first."""
     metadata = json.loads(cargo("metadata", "--format-version", "1", "--locked"))
     with (ROOT / "Cargo.lock").open("rb") as file:
         locked = {f"{p['name']}-{p['version']}": p for p in tomllib.load(file)["package"]}
@@ -58,29 +58,22 @@ def crates() -> dict[str, Crate]:
     edges = {ids[n["id"]]: sorted(ids[d] for d in n["dependencies"])
              for n in metadata["resolve"]["nodes"]}  # fmt: skip
     found = {}
-    for package in metadata["packages"]:
+    ours_first = sorted(metadata["packages"], key=lambda p: (p["source"] is not None, p["id"]))
+    for package in ours_first:
         name = ids[package["id"]]
-        if package["source"] is None:
-            continue
         found[name] = Crate(
             package["name"], package["version"], package["license"],
             package["authors"], package["repository"], Path(package["manifest_path"]).parent,
             locked[name].get("checksum"), edges[name],
         )  # fmt: skip
-    return dict(sorted(found.items()))
+    return found
 
 
 def linked() -> list[str]:
-    """Those whose code is in the module: no build scripts, no macros, no tests."""
+    """Those whose code is in the module, our own included: no build scripts, no macros, no tests."""
     lines = cargo(
         "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none",
         "--target", TARGET, *FEATURES, "--format", "{p}",
     )  # fmt: skip
     names = {re.sub(r"^(\S+) v(\S+).*$", r"\1-\2", line) for line in lines.splitlines() if line}
-    return sorted(name for name in names if not name.startswith(f"{own()['name']}-"))
-
-
-def own() -> dict:
-    """The [package] section of Cargo.toml."""
-    with (ROOT / "Cargo.toml").open("rb") as file:
-        return tomllib.load(file)["package"]
+    return sorted(names)

@@ -3,7 +3,7 @@
 
 import sys
 
-from crates import ROOT, Crate, crates, linked, own
+from crates import ROOT, Crate, crates, linked
 
 # What Debian has in /usr/share/common-licenses; the other texts lie in debian/licences/.
 COMMON = {
@@ -57,15 +57,15 @@ def crate_stanza(crate: Crate, is_linked: bool) -> str:
 
 
 def main() -> None:
-    package = own()
-    found, inside = crates(), set(linked())
+    ours, *found = crates().values()
+    inside = set(linked())
     parts = [
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
-        f"Upstream-Name: {package['name']}\nSource: {package['repository']}",
-        stanza("*", ["the authors of nginx-redis-cache"], package["license"]),
-        *(crate_stanza(crate, crate.id in inside) for crate in found.values()),
+        f"Upstream-Name: {ours.name}\nSource: {ours.repository}",
+        stanza("*", ours.holders(), ours.licence),
+        *(crate_stanza(crate, crate.id in inside) for crate in found),
     ]
-    used = {package["license"]}.union(*(names(expression(c.licence)) for c in found.values()))
+    used = {ours.licence}.union(*(names(expression(c.licence)) for c in found))
     parts += [f"License: {name}\n{indented(text_of(name))}" for name in sorted(used)]
     print("\n\n".join(parts))
 
