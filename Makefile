@@ -14,13 +14,9 @@ export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-build: ## the module, at build/ngx_http_redis_cache_module.so
+build: ## the module, at build/; NGINX=/path/to/nginx or a source directory for another nginx
 	@scripts/setup.sh build
-	@scripts/configure-nginx.sh
-	cargo build --release
-	@mkdir -p build
-	@cp target/release/libngx_http_redis_cache_module.so $(MODULE).new && mv $(MODULE).new $(MODULE)
-	@scripts/check-exports.sh $(MODULE)
+	@NGINX="$(NGINX)" scripts/build.sh $(MODULE)
 
 run: build ## the demo: Redis, nginx and a Django application; ONCE=1 shows MISS and HIT and ends
 	@scripts/setup.sh run

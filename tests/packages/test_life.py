@@ -156,23 +156,28 @@ def test_a_held_package(box, repository):
 
 def test_full_upgrade_to_another_abi(box, repository, row):
     """`apt full-upgrade` to it, without a hold"""
-    master = box.master()
-    # The configuration still has the module's directives: nginx's own upgrade ends there.
-    with pytest.raises(Failed, match="(?s)REMOVED:\\s+libnginx-mod-http-redis-cache.*nginx failed"):
+    before, master = box.root.version("nginx"), box.master()
+    try:
         box.apt("dist-upgrade")
-    assert not box.root.version(PACKAGE)
+    except Failed as failure:
+        # The configuration still has the module's directives: nginx's own upgrade ends there.
+        assert "nginx failed" in str(failure)
+        assert not box.root.version(PACKAGE)
+        row("module removed, the old nginx goes on")
+    else:
+        assert box.root.version("nginx") == before and box.root.version(PACKAGE)
+        row("held back")
     assert box.master() == master and hit(box)
-    row("module removed, the old nginx goes on")
 
 
 def test_without_the_directives(box, repository):
-    """the directives taken out after that: the new nginx starts"""
+    """that nginx, and the directives taken out: it starts"""
     box.configure(box.stock)
+    box.apt("install", f"nginx={repository}")
     passed, said = box.test_config()
     assert passed, said
-    box.apt("install", "--fix-broken")
     box.restart()
-    assert box.root.version("nginx") == repository
+    assert box.root.version("nginx") == repository and not box.root.version(PACKAGE)
     with box.client() as client:
         assert client.get("/").status == 200
 
