@@ -9,7 +9,7 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz deb test-package matrix lint format clean
+.PHONY: help build run test test-pure test-e2e test-matrix soak bench fuzz deb test-package matrix test-configure dist test-dist lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,17 @@ test-package: $(VENV)/ready ## the life of that package in a throw-away root: ap
 matrix: $(VENV)/ready ## builds and tests the package in roots of three Debian suites; prints a table
 	@scripts/setup.sh package
 	@scripts/test-packages.sh bookworm trixie forky
+
+test-configure: $(VENV)/ready ## nginx's own build, `make build NGINX=` and the spec, with a source of nginx
+	@scripts/setup.sh package
+	$(VENV)/bin/python -m pytest tests/configure $(ARGS)
+
+dist: ## a release, in build/dist/: module, debug symbols, source, crates, SBOM, licences
+	@scripts/setup.sh package
+	@NGINX="$(NGINX)" scripts/dist.sh build/dist
+
+test-dist: dist ## makes it once more elsewhere and compares the bytes
+	@NGINX="$(NGINX)" scripts/check-reproducible.sh build/dist
 
 lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
 	@scripts/setup.sh test

@@ -8,7 +8,7 @@ task=${1:?a task: build, run, test, bench or package}
 build=(gcc libc6-dev make libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
 run=(redis-server python3 python3-venv curl procps wrk)
 bench=(memcached libnginx-mod-http-lua)
-package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm)
+package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm cpio)
 
 # Elsewhere than on Debian, and for another nginx than Debian's, those are the user's own.
 if [ "$task" = build ] && ! command -v dpkg-query >/dev/null; then exit 0; fi

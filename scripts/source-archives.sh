@@ -7,21 +7,15 @@ set -euo pipefail
 tree=$(realpath "${1:?an archive}") vendor=$(realpath "${2:?an archive for vendor/}")
 cd "$(dirname "$0")/.."
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-time=${SOURCE_DATE_EPOCH:-$(dpkg-parsechangelog -STimestamp)}
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(dpkg-parsechangelog -STimestamp)}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 name=nginx-redis-cache-$version
 mkdir "$work/$name"
 
-# One order, time, owner and mode, whatever made the files.
-pack() { # pack NAME ARCHIVE
-    tar --directory "$work" --sort=name --mtime="@$time" --owner=0 --group=0 --numeric-owner \
-        --mode='u=rwX,go=rX' --format=gnu --create "$1" | xz --threads=1 -3 >"$2"
-}
-
 scripts/list-files.sh | tar --null --files-from=- --create | tar --directory "$work/$name" --extract
-pack "$name" "$tree"
+scripts/pack.sh "$work/$name" "$tree"
 cargo vendor --quiet --locked --versioned-dirs "$work/vendor" >/dev/null
 scripts/licences.py >"$work/vendor/LICENCES.txt"
-pack vendor "$vendor"
+scripts/pack.sh "$work/vendor" "$vendor"

@@ -235,10 +235,12 @@ fn links_lead_somewhere() {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "docs/architecture.md",
+        "docs/compatibility.md",
         "docs/directives.md",
         "docs/format.md",
         "docs/migrating.md",
         "docs/operations.md",
+        "docs/packaging.md",
         "tests/vectors/README.md",
     ];
     for document in documents {
