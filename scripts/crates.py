@@ -1,4 +1,4 @@
-"""The crates of Cargo.lock: their licences, texts and checksums, and which of them are linked in."""
+"""The crates of Cargo.lock: licences, texts, checksums, and which of them are linked in."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def crates() -> dict[str, Crate]:
 
 
 def linked() -> list[str]:
-    """Those whose code is in the module, our own included: no build scripts, no macros, no tests."""
+    """Those whose code is in the module, our own included: no build scripts, macros, tests."""
     lines = cargo(
         "tree", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none",
         "--target", TARGET, *FEATURES, "--format", "{p}",

@@ -65,7 +65,8 @@ fi
 found=$(version_of_source "$source_dir") || true
 [ -n "$found" ] || fail "$source_dir holds no source of nginx (no src/core/nginx.h)"
 [ "${version:=$found}" = "$found" ] ||
-    fail "it is nginx $version, and $source_dir is the source of $found: nginx loads no module of another version"
+    fail "it is nginx $version, and $source_dir is the source of $found:" \
+        "nginx loads no module of another version"
 
 # A copy, so that nobody's source tree changes. A directory that is configured is taken as it is.
 configured=$source_dir/objs/ngx_auto_config.h

@@ -14,7 +14,13 @@ from support.nginx import ROOT
 FLAGS = ["--with-compat", "--with-threads", "--with-http_ssl_module", "--with-http_v2_module"]
 
 # The optimizer takes most of the time and is not what is looked at here.
-QUICKLY = {**os.environ, "CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
+QUICKLY = {
+    **os.environ,
+    "CARGO_PROFILE_RELEASE_LTO": "off",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
+    "CARGO_PROFILE_RELEASE_DEBUG": "0",
+}
 
 
 @pytest.fixture

@@ -23,7 +23,8 @@ def test_hit_and_miss(serve, built, redis, origin):
 
 def test_its_place_among_the_filters(serve, built, redis):
     """Under the copy filter and before gzip: a page that is sent encoded is the stored one."""
-    nginx = serve("gzip on; gzip_min_length 1; gzip_proxied any;", nginx=[built.nginx], module=built.module)
+    gzip_on = "gzip on; gzip_min_length 1; gzip_proxied any;"
+    nginx = serve(gzip_on, nginx=[built.nginx], module=built.module)
     redis.set(key_of(nginx, "/p"), page("stored " * 100, headers=HTML))
     response = nginx.get("/p", {"Accept-Encoding": "gzip"})
     assert response.header("Content-Encoding") == "gzip"
@@ -32,8 +33,7 @@ def test_its_place_among_the_filters(serve, built, redis):
 
 def test_a_dynamic_module_exports_its_tables_alone(dynamic):
     run(ROOT / "scripts/check-exports.sh", dynamic.module)
-    said = subprocess.run(["nm", "-D", "--defined-only", dynamic.module], stdout=subprocess.PIPE, text=True)
-    assert said.stdout.count("\n") == 3
+    assert run("nm", "-D", "--defined-only", dynamic.module).count("\n") == 3
 
 
 def test_nginx_exports_nothing_of_rust(static):

@@ -106,7 +106,8 @@ def test_nginx_within_the_abi(box, row):
 def test_another_abi_is_refused(box):
     """apt refuses the package for another ABI"""
     depends = box.root.run("dpkg-query", "-W", "-f", "${Depends}", PACKAGE, namespaces=False)
-    wrong = box.copy(box.package, "wrong.deb", Version="99", Depends=depends.replace(box.abi, OTHER_ABI))
+    other = depends.replace(box.abi, OTHER_ABI)
+    wrong = box.copy(box.package, "wrong.deb", Version="99", Depends=other)
     with pytest.raises(Failed, match=f"Depends: {OTHER_ABI}"):
         box.apt("install", wrong)
     assert hit(box)
@@ -125,10 +126,9 @@ def repository(box):
     repack(box.cached("nginx", version), directory / "nginx.deb", Version=f"{version}+other",
            Provides=provides)  # fmt: skip
     (directory / "Packages").write_text(run(["dpkg-scanpackages", "."], cwd=directory))
-    (box.root.path / "etc/apt/sources.list.d/other.list").write_text(
-        "deb [trusted=yes] file:/srv/archive ./\n"
-    )
-    box.run("apt-get", "-q", "update", "-o", "Dir::Etc::sourcelist=/etc/apt/sources.list.d/other.list",
+    listed = "/etc/apt/sources.list.d/other.list"
+    (box.root.path / listed[1:]).write_text("deb [trusted=yes] file:/srv/archive ./\n")
+    box.run("apt-get", "-q", "update", "-o", f"Dir::Etc::sourcelist={listed}",
             "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")  # fmt: skip
     return f"{version}+other"
 
