@@ -4,7 +4,7 @@
 # NGINX is as for `make build`. Usage: scripts/dist.sh DIRECTORY
 set -euo pipefail
 umask 022
-out=$(realpath "${1:?a directory}")
+out=$(realpath -m "${1:?a directory}")
 cd "$(dirname "$0")/.."
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

@@ -4,7 +4,7 @@
 set -euo pipefail
 umask 022
 
-out=$(realpath "${1:?a directory}")
+out=$(realpath -m "${1:?a directory}")
 cd "$(dirname "$0")/.."
 version=$(dpkg-parsechangelog -SVersion)
 upstream=${version%-*}
