@@ -35,7 +35,6 @@ APT::Install-Recommends "false";
 APT::Update::Error-Mode "any";
 Acquire::Check-Valid-Until "false";
 """
-# An nginx that is installed here runs; a start or reload that fails is seen by the tests.
 MOUNTED = """
 mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"
 """
@@ -50,7 +49,7 @@ class Root:
 
     @classmethod
     def make(cls, suite: str, name: str) -> "Root":
-        """A new root, from the base system that is kept for a day's work."""
+        """A new root, from the base system of the suite, which is kept until `make clean`."""
         root = cls(suite, ROOTS / f"{suite}-{name}")
         root.remove()
         base = ROOTS / f"{suite}.tar"
@@ -66,9 +65,9 @@ class Root:
         # Later suites than this machine's debootstrap knows are made like sid.
         script = [] if (scripts / self.suite).exists() else [scripts / "sid"]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        run(["debootstrap", "--variant=minbase", f"--keyring={KEYRING}", self.suite, self.path,
-             archive(), *script])  # fmt: skip
-        (self.path / "etc/apt/apt.conf.d/50test").write_text(APT)
+        run(["debootstrap", "--variant=minbase", "--include=ca-certificates",
+             f"--keyring={KEYRING}", self.suite, self.path, archive(), *script])  # fmt: skip
+        (self.path / "etc/apt/apt.conf.d/50test").write_text(APT + proxies())
         (self.path / "etc/apt/sources.list").write_text("".join(f"{s}\n" for s in self._sources()))
         unpacked = base.with_suffix(".new")
         run(["tar", "-C", self.path, "--numeric-owner", "-cf", unpacked, "."])
@@ -120,6 +119,12 @@ class Root:
         )  # fmt: skip
         found = re.search(rf"^{re.escape(package)} ii +(\S+)$", states, re.M)
         return found[1] if found else ""
+
+
+def proxies() -> str:
+    """How this machine's apt reaches its archives, if by a proxy."""
+    lines = run(["apt-config", "dump"]).splitlines(keepends=True)
+    return "".join(line for line in lines if re.match(r"Acquire::https?::Proxy\b", line))
 
 
 def mounts() -> list[str]:
