@@ -6,12 +6,13 @@ cd "$(dirname "$0")/.."
 
 module=${1:?where the module goes}
 nginx=${NGINX:-}
+export NGINX_SOURCE_DIR=${NGINX_SOURCE_DIR:-/usr/share/nginx/src}
 if [ -n "$nginx" ]; then
     given=$NGINX_SOURCE_DIR
     [ "$given" != /usr/share/nginx/src ] || given=
     NGINX_SOURCE_DIR=$(scripts/nginx-source.sh "$nginx" "$given")
     NGINX_BUILD_DIR=$NGINX_SOURCE_DIR/objs
-    export NGINX_SOURCE_DIR NGINX_BUILD_DIR
+    export NGINX_BUILD_DIR
 else
     scripts/configure-nginx.sh
 fi

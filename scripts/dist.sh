@@ -12,6 +12,7 @@ name=nginx-redis-cache-$version
 module=ngx_http_redis_cache_module.so
 SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -STimestamp)
 export SOURCE_DATE_EPOCH LC_ALL=C.UTF-8
+export NGINX_SOURCE_DIR=${NGINX_SOURCE_DIR:-/usr/share/nginx/src}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,9 +26,10 @@ if [ -n "${NGINX:-}" ]; then
     NGINX_BUILD_DIR=$NGINX_SOURCE_DIR/objs
 else
     NGINX_BUILD_DIR=$work/objs
-    NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR NGINX_BUILD_DIR=$NGINX_BUILD_DIR scripts/configure-nginx.sh
+    export NGINX_BUILD_DIR
+    scripts/configure-nginx.sh
 fi
-export NGINX_SOURCE_DIR NGINX_BUILD_DIR
+export NGINX_BUILD_DIR
 nginx=$(sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$NGINX_SOURCE_DIR/src/core/nginx.h")
 built=$name-nginx-$nginx-$(uname -m)
 

@@ -20,8 +20,8 @@ version_of_source() {
 
 is_debians() {
     local file
-    file=$(realpath "$nginx") &&
-        dpkg-query -S "$file" "${file#/usr}" 2>/dev/null | grep -q '^nginx'
+    file=$(realpath "$nginx")
+    { dpkg-query -S "$file" "${file#/usr}" 2>/dev/null || true; } | grep -q '^nginx'
 }
 
 # The arguments of `nginx -V`, one a line, without those that would have configure look for what is
@@ -57,7 +57,8 @@ elif [ -x "$nginx" ]; then
     source_dir=$given
     if [ -z "$source_dir" ] && [ -d "$debian" ] && is_debians; then source_dir=$debian; fi
     [ -n "$source_dir" ] || fail "it is nginx $version. Unpack the source of that very version" \
-        "(https://nginx.org/download/nginx-$version.tar.gz, or the distribution's source package)" \
+        "(https://nginx.org/download/nginx-$version.tar.gz, the distribution's source package," \
+        "or for Debian's own nginx the package nginx-dev)" \
         "and say where it is: NGINX_SOURCE_DIR=DIRECTORY"
 else
     fail "neither a program nor a source directory"

@@ -2,9 +2,10 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
-from conftest import QUICKLY
+from conftest import QUICKLY, run
 from support.nginx import ROOT
 from support.stored import key_of, page
 
@@ -37,6 +38,16 @@ def test_a_program_and_its_source(make, dynamic, serve, redis):
     redis.set(key_of(nginx, "/p"), page("stored"))
     assert nginx.get("/p").body == b"stored"
     assert sorted(os.listdir(dynamic.source)) == before
+
+
+def test_debians_own_nginx_names_its_source():
+    directory = Path(run(ROOT / "scripts/nginx-source.sh", "/usr/sbin/nginx").splitlines()[-1])
+    header = (directory / "objs/ngx_auto_config.h").read_text()
+    said = run("/usr/sbin/nginx", "-V")
+    assert "--modules-path=/usr/lib/nginx/modules" in header and "--with-compat" in header
+    assert "--modules-path=/usr/lib/nginx/modules" in said
+    version = said.split("nginx/")[1].split()[0]
+    assert f'"{version}"' in (directory / "src/core/nginx.h").read_text()
 
 
 def test_a_program_without_its_source(make, dynamic):
