@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import QUICKLY, run
+from conftest import run
 from support.nginx import ROOT
 
 SPEC = ROOT / "rpm/nginx-mod-http-redis-cache.spec"

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from roots import ENVIRONMENT, PACKAGE, ROOT, Failed, Root, debs, repack
+from roots import ENVIRONMENT, ROOT, Failed, Root, built, repack
 from support.http import Client
 from support.load import Load
 from support.origin import Origin
@@ -24,7 +24,7 @@ class Box:
         self.origin = None
         self.config = root.path / "etc/nginx/nginx.conf"
         self.said = directory / "said"
-        (self.package,) = debs(root.suite)
+        self.package = built(root.suite)
         self.nginx_version = self.abi = ""
 
     def __enter__(self):

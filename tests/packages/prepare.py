@@ -12,7 +12,9 @@ import shutil
 import sys
 import time
 
-from roots import DEBS, PACKAGE, ROOT, ROOTS, Failed, Root, Unavailable, debs, may_chroot, own_suite
+from roots import (
+    DEBS, PACKAGE, ROOT, ROOTS, Failed, Root, Unavailable, built, may_chroot, own_suite,
+)  # fmt: skip
 from suites import run
 
 BUILD = """
@@ -47,11 +49,11 @@ def build(suite: str) -> dict:
 
 def fetch(suite: str):
     """A fresh root with everything in its cache that the tests install without a network."""
+    package = built(suite)
     root = Root.make(suite, "test")
     root.allow_services(False)
     root.apt("update")
     root.apt("upgrade")
-    (package,) = debs(suite)
     shutil.copy(package, root.path)
     root.apt("install", "--download-only", f"/{package.name}")
     for version in root.versions("nginx")[1:]:

@@ -8,7 +8,6 @@ and apt checks their signatures as always.
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +130,12 @@ def mounts() -> list[str]:
     return [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
 
 
-def debs(suite: str) -> list[Path]:
-    return sorted((DEBS / suite).glob(f"{PACKAGE}_*.deb"))
+def built(suite: str) -> Path:
+    """The package of a suite."""
+    found = sorted((DEBS / suite).glob(f"{PACKAGE}_*.deb"))
+    if len(found) != 1:
+        raise Failed(f"{DEBS / suite} holds {len(found)} packages and not one: run `make deb`")
+    return found[0]
 
 
 def own_suite() -> str:
