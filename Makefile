@@ -9,18 +9,15 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-django test-e2e test-matrix soak bench fuzz lint format clean
+.PHONY: help build run test test-pure test-django test-e2e test-matrix soak bench fuzz deb \
+	test-package matrix test-configure dist test-dist lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-build: ## the module, at build/ngx_http_redis_cache_module.so
+build: ## the module, at build/; NGINX=/path/to/nginx or a source directory for another nginx
 	@scripts/setup.sh build
-	@scripts/configure-nginx.sh
-	cargo build --release
-	@mkdir -p build
-	@cp target/release/libngx_http_redis_cache_module.so $(MODULE).new && mv $(MODULE).new $(MODULE)
-	@scripts/check-exports.sh $(MODULE)
+	@NGINX="$(NGINX)" scripts/build.sh $(MODULE)
 
 run: build ## the demo: Redis, nginx and a Django application; ONCE=1 shows MISS and HIT and ends
 	@scripts/setup.sh run
@@ -57,6 +54,29 @@ fuzz: ## both fuzz targets, a minute each; needs cargo-fuzz
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test
 	$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
+
+deb: ## the Debian package for this machine's nginx, in build/deb/
+	@scripts/setup.sh package
+	@scripts/make-deb.sh
+
+test-package: $(VENV)/ready ## the life of that package in a throw-away root: apt, HIT, MISS, reload, upgrades, purge
+	@scripts/setup.sh package
+	@scripts/test-packages.sh
+
+matrix: $(VENV)/ready ## builds and tests the package in roots of three Debian suites; prints a table
+	@scripts/setup.sh package
+	@scripts/test-packages.sh bookworm trixie forky
+
+test-configure: $(VENV)/ready ## nginx's own build, `make build NGINX=` and the spec, with a source of nginx
+	@scripts/setup.sh package
+	$(VENV)/bin/python -m pytest tests/configure $(ARGS)
+
+dist: ## a release, in build/dist/: module, debug symbols, source, crates, SBOM, licences
+	@scripts/setup.sh package
+	@NGINX="$(NGINX)" scripts/dist.sh build/dist
+
+test-dist: dist ## makes it once more elsewhere and compares the bytes
+	@NGINX="$(NGINX)" scripts/check-reproducible.sh build/dist
 
 lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
 	@scripts/setup.sh test

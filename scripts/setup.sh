@@ -1,22 +1,28 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing: as root; else names them.
-# Usage: scripts/setup.sh build|run|test|bench
+# Usage: scripts/setup.sh build|run|test|bench|package
 set -euo pipefail
 
-task=${1:?a task: build, run, test or bench}
+task=${1:?a task: build, run, test, bench or package}
 
-build=(gcc libc6-dev make nginx nginx-dev libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
+build=(gcc libc6-dev make libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
 run=(redis-server python3 python3-venv curl procps wrk)
 # The set-ups of docs/migrating.md.
 others=(libnginx-mod-http-set-misc libnginx-mod-http-srcache-filter)
 browser=(chromium chromium-driver fonts-dejavu-core)
 bench=(memcached libnginx-mod-http-lua)
+package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm cpio)
+
+# Elsewhere than on Debian, and for another nginx than Debian's, those are the user's own.
+if [ "$task" = build ] && ! command -v dpkg-query >/dev/null; then exit 0; fi
+if [ -z "${NGINX:-}" ]; then build+=(nginx nginx-dev); fi
 
 packages=("${build[@]}")
 case $task in
     build) ;;
     run) packages+=("${run[@]}") ;;
     test) packages+=("${run[@]}" "${others[@]}" "${browser[@]}") ;;
+    package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;
 esac

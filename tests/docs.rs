@@ -237,11 +237,13 @@ fn links_lead_somewhere() {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "docs/architecture.md",
+        "docs/compatibility.md",
         "docs/directives.md",
         "docs/django.md",
         "docs/format.md",
         "docs/migrating.md",
         "docs/operations.md",
+        "docs/packaging.md",
         "docs/rfc9111.md",
         "tests/vectors/README.md",
     ];

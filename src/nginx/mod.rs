@@ -58,7 +58,7 @@ mod worker;
 mod writer;
 
 use std::ffi::{c_char, c_void};
-use std::ptr::{self, addr_of, addr_of_mut};
+use std::ptr::addr_of;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ngx::ffi::{
@@ -113,6 +113,7 @@ static CONTEXT: ngx_http_module_t = ngx_http_module_t {
 };
 
 #[allow(non_upper_case_globals, reason = "the name that nginx prints")]
+#[cfg_attr(not(feature = "export-modules"), unsafe(no_mangle))]
 static mut ngx_http_redis_cache_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(CONTEXT) as *mut c_void,
     commands: commands::table(),
@@ -123,10 +124,13 @@ static mut ngx_http_redis_cache_module: ngx_module_t = ngx_module_t {
 };
 
 /// The tables that nginx looks for in a dynamic module.
+#[cfg(feature = "export-modules")]
 mod exports {
     #![allow(non_upper_case_globals)]
 
-    use super::{addr_of_mut, c_char, ngx_http_redis_cache_module, ngx_module_t, ptr};
+    use std::ptr::{self, addr_of_mut};
+
+    use super::{c_char, ngx_http_redis_cache_module, ngx_module_t};
 
     #[unsafe(no_mangle)]
     static mut ngx_modules: [*mut ngx_module_t; 2] =

@@ -152,13 +152,15 @@ def run(command, env=os.environ, **options) -> str:
     return result.stdout
 
 
-def archive() -> str:
-    """Where the machine's own apt gets Debian from."""
+def archive(name: str = "/debian", missing_ok: bool = False) -> str | None:
+    """Where the machine's own apt gets Debian, or another of its archives, from."""
     try:
         targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).splitlines()
     except (Failed, OSError) as failure:
         raise Unavailable(f"no apt: {failure}") from None
     for address in targets:
-        if address.rstrip("/").endswith("/debian"):
+        if address.rstrip("/").endswith(name):
             return address
-    raise Unavailable("apt has no Debian archive among its sources")
+    if missing_ok:
+        return None
+    raise Unavailable(f"apt has no archive that ends in {name} among its sources")

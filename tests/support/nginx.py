@@ -21,7 +21,8 @@ LOG_FORMAT = (
 
 class Nginx:
     """`server` is the content of the one server block; `http` stands in front of it, `servers`
-    behind it, `main` at the top. `listen` adds parameters (`http2`)."""
+    behind it, `main` at the top. `listen` adds parameters (`http2`). An nginx that has the module
+    linked in has no `module`."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Nginx:
         listen: str = "",
         workers: int = 1,
         nginx: list[str] | None = None,
-        module: Path = MODULE,
+        module: Path | None = MODULE,
         modules: str = "",
         error_level: str = "info",
         allow_alerts: bool = False,
@@ -47,7 +48,7 @@ class Nginx:
         user = "user root;" if os.getuid() == 0 else ""
         self.config = f"""
             {modules}
-            load_module {module};
+            {f"load_module {module};" if module else ""}
             {user}
             daemon off;
             worker_processes {workers};

@@ -33,10 +33,10 @@ class Answer:
 class Origin:
     """Answers `app METHOD TARGET` unless `answer` is set to a function of `Asked`."""
 
-    def __init__(self):
+    def __init__(self, port: int | None = None):
         self.requests: list[Asked] = []
         self.answer = lambda asked: Answer(f"app {asked.method} {asked.target}".encode())
-        self.port = free_port()
+        self.port = port or free_port()
         origin = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -11,11 +11,11 @@ from .ports import free_port, listens, wait_for
 
 
 class RedisServer:
-    def __init__(self, directory: Path, *arguments: str, db: int = 1):
+    def __init__(self, directory: Path, *arguments: str, db: int = 1, port: int | None = None):
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.arguments = arguments
-        self.port = free_port()
+        self.port = port or free_port()
         self.db = db
         # Socket paths are short; pytest's directories are not.
         self.socket = f"/tmp/nrc-{os.getpid()}-{self.port}.sock"

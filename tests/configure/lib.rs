@@ -1,0 +1,1 @@
+//! Nothing is built from here; cargo fetches what Cargo.toml names.
