@@ -138,6 +138,7 @@ const STRUCTURES: &[Structure] = &[
 
 /// Structures that only some builds of nginx have these parts of.
 const WITH_GZIP: Structure = ("ngx_http_request_t", &[], &["gzip_tested", "gzip_ok"]);
+const WITH_CACHE: Structure = ("ngx_http_request_t", &[], &["cached"]);
 const WITH_SSL: Structure = ("ngx_connection_t", &["ssl"], &[]);
 const LINKED: Structure = ("ngx_table_elt_t", &["next"], &[]);
 
@@ -178,6 +179,7 @@ fn configure() -> Result<(), String> {
         println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
         match feature {
             "http_gzip" => structures.push(WITH_GZIP),
+            "http_cache" => structures.push(WITH_CACHE),
             "http_ssl" => structures.push(WITH_SSL),
             _ => {}
         }

@@ -164,7 +164,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "Memory of a worker for the values of one endpoint, received or being sent, 64k to \
             64g. A lookup that begins while it is used up goes to the fallback, with the reason \
-            `overload`.",
+            `overload`. Answers that are being collected to be stored find room in half of it.",
         set: setters::buffers,
     },
     Directive {

@@ -11,8 +11,14 @@ use crate::reason::StoreReason;
 
 /// The header of an answer to a request that was looked up.
 pub(super) fn on_header(lookup: &mut Lookup) -> ngx_int_t {
-    if !matches!(lookup.fate, Fate::Armed(_) | Fate::Invalidates(_)) {
-        return filter::pass_header(lookup);
+    match &lookup.fate {
+        Fate::Armed(_) | Fate::Invalidates(_) => {}
+        Fate::Held(_) => return hold::on_second_header(lookup),
+        Fate::Collecting(_) if lookup.request().is_error_page() => {
+            lookup.fate = Fate::NotStored(StoreReason::Redirect);
+            return filter::pass_header(lookup);
+        }
+        _ => return filter::pass_header(lookup),
     }
     match std::mem::replace(&mut lookup.fate, Fate::Unasked) {
         Fate::Armed(armed) => on_answer(lookup, *armed),
@@ -26,14 +32,14 @@ pub(super) fn on_header(lookup: &mut Lookup) -> ngx_int_t {
 
 fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
     let request = lookup.request();
+    // Parts that the page includes are asked for later, with the header of this request.
+    if armed.stale.is_some() && fill::drop_conditions(request).is_none() {
+        return rc::ERROR;
+    }
     if request.is_error_page() {
         lookup.fate = Fate::NotStored(StoreReason::Redirect);
         request.set(&layout::DISABLE_NOT_MODIFIED, false);
         return filter::pass_header(lookup);
-    }
-    // Parts that the page includes are asked for later, with the header of this request.
-    if armed.stale.is_some() && fill::drop_conditions(request).is_none() {
-        return rc::ERROR;
     }
     let response = Response::of(request);
     if let Some(code) = revalidate::confirm(lookup, &mut armed, &response) {
@@ -48,7 +54,7 @@ fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
         }
         Err(reason) => Fate::NotStored(reason),
     };
-    if armed.is_conditional && response.status == 200 {
+    if armed.is_conditional && response.status == 200 && !response.is_altered() {
         return answer_condition(lookup);
     }
     filter::pass_header(lookup)

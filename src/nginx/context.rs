@@ -14,7 +14,7 @@ use super::conf::ActivePlan;
 use super::hold::Hold;
 use super::memory::Held;
 use super::request::Request;
-use super::worker;
+use super::{fill, worker};
 use crate::key::Key;
 use crate::parking::Ticket;
 use crate::reason::{Reason, StoreReason};
@@ -112,8 +112,12 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// Begins a lookup; `None` is out of memory.
+    /// Begins a lookup, which takes the place of an earlier one of this request; `None` is out of
+    /// memory.
     pub fn begin<'a>(request: Request, plan: &'static ActivePlan) -> Option<&'a mut Self> {
+        if let Some(earlier) = Self::of(request) {
+            fill::disarm(earlier)?;
+        }
         let lookup = Self {
             request,
             plan,

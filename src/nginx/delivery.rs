@@ -45,8 +45,8 @@ pub(super) fn deliver(
             }
             None
         }
-        Frame::Error(code, _) => {
-            let reason = error_reply::reason(&code);
+        Frame::Error(code, text) => {
+            let reason = error_reply::reason(&code, &text);
             refuse(std::slice::from_ref(query), reason, desk);
             Some(reason)
         }

@@ -14,7 +14,7 @@ use crate::entry::{self, Stored, marker};
 use crate::http::vary::variant_key;
 use crate::policy::{self, FillFacts, Storable};
 use crate::reason::{Reason, Status, StoreReason};
-use crate::redis::write::{Seen, Write};
+use crate::redis::write::{LATEST, Seen, Write};
 
 /// Prepares the request for what becomes of its answer. `stale` is the stored page of an expiry,
 /// and whether the client takes its content coding. `None` is out of memory.
@@ -26,6 +26,10 @@ pub(super) fn arm(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool
             let key = lookup.key.as_ref().map(|key| key.bytes.clone());
             lookup.fate = Fate::Invalidates(key.into_iter().collect());
         }
+        return Some(());
+    }
+    if request.is_after_response() {
+        lookup.fate = Fate::NotStored(StoreReason::Redirect);
         return Some(());
     }
     let facts = FillFacts {
@@ -81,6 +85,18 @@ fn take_conditions(request: Request) -> Option<bool> {
     }
 }
 
+/// Another location answers than the one that was prepared: takes back what its lookup did to the
+/// request. `None` is out of memory.
+pub(super) fn disarm(lookup: &mut Lookup) -> Option<()> {
+    let Fate::Armed(armed) = &lookup.fate else { return Some(()) };
+    let (asks, request) = (armed.stale.is_some(), lookup.request());
+    lookup.fate = Fate::NotStored(StoreReason::Redirect);
+    if request.is_main() {
+        request.set(&layout::DISABLE_NOT_MODIFIED, false);
+    }
+    if asks { drop_conditions(request) } else { Some(()) }
+}
+
 /// Takes If-None-Match and If-Modified-Since off a main request. `None` is out of memory.
 pub(super) fn drop_conditions(request: Request) -> Option<()> {
     // SAFETY: the list is the main request's own, and nginx points at copies of these fields.
@@ -129,6 +145,9 @@ pub(super) fn decide(
     let rules = plan.store.as_ref().ok_or(StoreReason::Internal)?;
     if response.is_altered() {
         return Err(StoreReason::Partial);
+    }
+    if request.is_cached() {
+        return Err(StoreReason::Cached);
     }
     let answer = policy::Answer {
         status: response.status,
@@ -180,6 +199,9 @@ pub(super) fn placed(
     let key = lookup.key.as_ref().ok_or(StoreReason::Internal)?.bytes.clone();
     let found = lookup.found.as_ref().ok_or(StoreReason::Internal)?;
     let (first, known) = (found.first.clone(), found.variant.as_ref());
+    if first == Seen::Nothing && lookup.began.elapsed() >= LATEST {
+        return Err(StoreReason::Late);
+    }
     let conflict = lookup.reason() == Some(Reason::Encoding);
     let coding_alone = storable.vary.iter().all(|name| name == "accept-encoding");
     if storable.vary.is_empty() || (coding_alone && known.is_none() && !conflict) {

@@ -89,6 +89,20 @@ pub(super) unsafe fn keep(request: Request, hold: &mut Hold, chain: *mut ngx_cha
     NGX_AGAIN as ngx_int_t
 }
 
+/// Another header for an answer that waits: that of an error takes its place.
+pub(super) fn on_second_header(lookup: &mut Lookup) -> ngx_int_t {
+    let request = lookup.request();
+    if !request.is_error_page() {
+        return rc::OK;
+    }
+    if let Fate::Held(hold) = std::mem::replace(&mut lookup.fate, Fate::Unasked) {
+        request.set(&layout::BUFFERED, false);
+        // SAFETY: the chain is that of buffers which nginx passed.
+        unsafe { filter::drop_body(request, hold.chain) };
+    }
+    filter::pass_header(lookup)
+}
+
 /// Lets the answer go on.
 ///
 /// # Safety

@@ -4,7 +4,8 @@
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_pcalloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
+    ngx_hash_key, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_pcalloc, ngx_pool_t, ngx_str_t,
+    ngx_table_elt_t,
 };
 
 use super::bytes_of;
@@ -67,7 +68,11 @@ pub(super) unsafe fn push(
             return None;
         }
         ptr::write_bytes(field, 0, 1);
-        (*field).hash = 1;
+        // Modules find fields of a request by their hash; that of a response is just not 0.
+        (*field).hash = match lowercase_name.is_null() {
+            true => 1,
+            false => ngx_hash_key(lowercase_name, name.len),
+        };
         (*field).key = name;
         (*field).lowcase_key = lowercase_name;
         (*field).value = value;

@@ -50,9 +50,10 @@ impl Share {
         self.used.set(self.used.get().saturating_add(more));
     }
 
-    /// Counts `more` bytes, if there is room for them.
+    /// Counts `more` bytes, if there is room for them: in half of the memory, so that answers which
+    /// are collected leave room for those that are looked up.
     pub fn grow(&mut self, more: usize) -> bool {
-        let fits = self.used.get().saturating_add(more) <= self.limit;
+        let fits = self.used.get().saturating_add(more) <= self.limit / 2;
         if fits {
             self.add(more);
         }

@@ -13,14 +13,13 @@ use ngx::ffi::{
 use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
 
 use super::conf::MainConf;
-use super::context::{Fate, Lookup};
+use super::context::Lookup;
 use super::fallback::{is_key_header, strip};
-use super::fill::is_condition;
+use super::fill::{disarm, is_condition};
 use super::in_place::on_precontent;
 use super::request::Request;
 use super::{bytes_of, layout, list, rc};
 use crate::config::Door;
-use crate::reason::StoreReason;
 
 /// Adds the handlers of all phases; that of `redis_cache` only where some location has it.
 ///
@@ -73,7 +72,9 @@ unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t 
     if !request.has(&layout::INTERNAL) {
         return rc::DECLINED;
     }
-    disarm_after_response(request);
+    if disarm_after_response(request).is_none() {
+        return rc::INTERNAL_SERVER_ERROR;
+    }
     if is_meant_for_this_location(request) {
         return rc::DECLINED;
     }
@@ -92,15 +93,11 @@ unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t 
 }
 
 /// What answers after error_page or X-Accel-Redirect is another page than the one that was looked
-/// up, under the same URI.
-fn disarm_after_response(request: Request) {
-    if !request.is_after_response() {
-        return;
-    }
-    if let Some(lookup) = Lookup::of(request) {
-        if matches!(lookup.fate, Fate::Armed(_)) {
-            lookup.fate = Fate::NotStored(StoreReason::Redirect);
-        }
+/// up, under the same URI. `None` is out of memory.
+fn disarm_after_response(request: Request) -> Option<()> {
+    match Lookup::of(request) {
+        Some(lookup) if request.is_after_response() => disarm(lookup),
+        _ => Some(()),
     }
 }
 

@@ -226,6 +226,14 @@ impl Request {
         !self.raw().upstream.is_null() || self.is_error_page()
     }
 
+    /// Whether another cache of nginx answers.
+    pub fn is_cached(self) -> bool {
+        #[cfg(ngx_feature = "http_cache")]
+        return self.has(&layout::CACHED);
+        #[cfg(not(ngx_feature = "http_cache"))]
+        return false;
+    }
+
     /// Whether the response is one that nginx makes for an error, or that error_page names.
     pub fn is_error_page(self) -> bool {
         self.has(&layout::ERROR_PAGE) || self.raw().err_status != 0

@@ -78,6 +78,12 @@ impl<'a> Response<'a> {
             }
             fields.append(&mut as_fields(sent(self.request)));
         }
+        // What nginx itself has set for this client, as its access rules may, is not the page's.
+        if upstream(self.request).is_some() {
+            fields.retain(|field| {
+                field.is("content-type") || self.received.iter().any(|own| own.is(field.name))
+            });
+        }
         if out.last_modified.is_null() && out.last_modified_time != -1 {
             if let Some(value) = self.date(out.last_modified_time) {
                 fields.push(Field { name: "Last-Modified", value });

@@ -199,9 +199,10 @@ impl Pool {
             Value::BulkString(bytes) => Ok(Reply::Value(Bytes::from(bytes))),
             Value::Nil => Ok(Reply::Nil),
             Value::Okay => Ok(Reply::Done),
-            Value::ServerError(error) => {
-                Err(Failure { reason: error_reply::reason(error.code()), was_dead: false })
-            }
+            Value::ServerError(error) => Err(Failure {
+                reason: error_reply::reason(error.code(), error.details().unwrap_or_default()),
+                was_dead: false,
+            }),
             _ => Err(Failure { reason: Reason::Protocol, was_dead: false }),
         }
     }

@@ -77,7 +77,7 @@ impl Handshake {
             }
             (Step::Skip, _) => self.without_hello(),
             (Step::Auth, Answer::Error("ERR", _)) => Next::Fail(Reason::NoAuth),
-            (_, Answer::Error(code, _)) => Next::Fail(error_reply::reason(code)),
+            (_, Answer::Error(code, text)) => Next::Fail(error_reply::reason(code, text)),
         }
     }
 

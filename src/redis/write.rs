@@ -6,6 +6,7 @@
 //! before it writes. A user that may not run scripts gets a plain SET in its place.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::command::encode;
 use crate::reason::Reason;
@@ -13,8 +14,12 @@ use crate::reason::Reason;
 /// How many bytes of a value are compared: its beginning, with the `Redis-Cache` line.
 const COMPARED: usize = 1024;
 
-/// How long a tombstone stays, in milliseconds: longer than any page takes to be made.
+/// How long a tombstone stays, in milliseconds.
 const TOMBSTONE_TTL: i64 = 60_000;
+
+/// How long after its lookup a page may be written over nothing: a tombstone that came in between
+/// is there for longer.
+pub const LATEST: Duration = Duration::from_secs(50);
 
 /// Writes over a value if it still begins as told and has that length. A value that is written
 /// over itself is a marker that another variant needs: it only lives on, never less long.
@@ -158,9 +163,7 @@ impl Write {
         let scripted =
             matches!(self.steps.front(), Some(Step { guard: Guard::Holds(Seen::Value(..)), .. }));
         match reply {
-            Written::Fault(Reason::NoPerm | Reason::ErrorReply)
-                if scripted && !self.without_scripts =>
-            {
+            Written::Fault(Reason::NoPerm) if scripted && !self.without_scripts => {
                 self.without_scripts = true;
                 Next::Send
             }
@@ -207,6 +210,8 @@ mod tests {
             (&b"EVAL"[..], SCRIPT, &b"k"[..])
         );
         assert_eq!(found[4..], [&[b'x'; 1024][..], b"2000", b"page", b"5000"]);
+        let busy = Written::Fault(Reason::ErrorReply);
+        assert_eq!(write.clone().on_reply(busy), Next::Failed(Reason::ErrorReply));
         assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Send);
         assert_eq!(words(&write), [&b"SET"[..], b"k", b"page", b"PX", b"5000"]);
         assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Failed(Reason::NoPerm));

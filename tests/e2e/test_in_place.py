@@ -244,3 +244,28 @@ RIGHT = [
 def test_right_configurations(check, server):
     passed, said = check(server)
     assert passed, said
+
+
+@pytest.mark.parametrize("key", ["", "redis_cache_key $scheme$host$request_uri;"])
+def test_a_protected_file_is_not_stored_under_its_public_uri(place, redis, origin, key):
+    """X-Accel-Redirect to a location that is proxied, and inherits the lookup."""
+
+    def answer(asked):
+        if asked.target == "/download":
+            return Answer(b"", headers={"X-Accel-Redirect": "/s3/object"})
+        return Answer(b"secret", headers={"Cache-Control": "max-age=60"})
+
+    origin.answer = answer
+    nginx = place(
+        f"""
+        redis_cache {{redis}}; redis_cache_store on; {key}
+        location / {{ proxy_pass {{app}}; }}
+        location /s3/ {{ internal; proxy_pass {{app}}; }}
+        """
+    )
+    for _ in range(2):
+        assert nginx.get("/download").body == b"secret"
+        time.sleep(0.05)
+    with redis.client() as client:
+        assert client.keys() == []
+    assert len(origin.requests) == 4

@@ -222,3 +222,34 @@ def test_no_subrequest_is_asked_to_confirm(store, redis, origin, door):
     assert (response.body, response.cache[1]) == (b"part", "revalidated")
     seen = {asked.target: asked.header("If-None-Match") for asked in origin.requests}
     assert seen["/p"] == '"1"' and {seen[target] for target in seen if target != "/p"} == {None}
+
+
+@pytest.mark.parametrize("backup", ["@backup", "/backup"])
+def test_a_backup_is_not_asked_to_confirm(store, redis, origin, door, backup):
+    """A dead application, and another that would say 304 to a validator that is not the client's."""
+
+    def answer(asked):
+        known = asked.header("If-None-Match")
+        return Answer(b"", 304, CONFIRMED) if known else Answer(b"from the backup", headers=CONFIRMED)
+
+    origin.answer = answer
+    nginx = store(
+        "redis_cache_revalidate on;",
+        url="http://127.0.0.1:1",
+        app=f"error_page 502 = {backup};",
+        locations=f"location {backup} {{ proxy_pass {origin.url}; }}",
+    )
+    redis.set(key_of(nginx, "/p"), page("stored", headers=OLD, line=fresh_line(1000, age=9)))
+    response = nginx.get("/p")
+    assert (response.status, response.body) == (200, b"from the backup")
+    assert origin.last.header("If-None-Match") is None
+
+
+def test_a_proxys_own_conditions_stand_beside_ours(store, redis, origin):
+    """proxy_set_header and proxy_cache find the validators by name, and replace them."""
+    origin.answer = lambda asked: Answer(b"page", headers=CONFIRMED)
+    nginx = store("redis_cache_revalidate on;", app="proxy_set_header If-None-Match mine;")
+    redis.set(key_of(nginx, "/p"), page("stored", headers=OLD, line=fresh_line(1000, age=9)))
+    assert nginx.get("/p").body == b"page"
+    sent = [value for name, value in origin.last.headers if name.lower() == "if-none-match"]
+    assert sent == ["mine"]

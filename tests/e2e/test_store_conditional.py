@@ -112,3 +112,44 @@ def test_an_include_is_never_conditional(store, origin, stored):
     assert stored(nginx, "/part", within=2).endswith(b"\r\n\r\npart")
     assert stored(nginx, "/p", within=2).endswith(parts["/p"])
     assert (nginx.get("/p").body, len(origin.requests)) == (b"part.", 2)
+
+
+def test_slices_of_a_page_that_is_conditional(store, raw_origin, stored):
+    """The answer is made of parts: it is passed on whole, and not stored."""
+    body = bytes(n % 251 for n in range(10_000))
+
+    def answer(asked):
+        first, last = (int(n) for n in asked.header("Range").removeprefix("bytes=").split("-"))
+        part = body[first : last + 1]
+        head = (
+            f"HTTP/1.1 206 X\r\nContent-Length: {len(part)}\r\nCache-Control: max-age=60\r\n"
+            f"Content-Range: bytes {first}-{first + len(part) - 1}/{len(body)}\r\n"
+            'ETag: "1"\r\n\r\n'
+        )
+        return head.encode() + part
+
+    raw_origin.answer = answer
+    nginx = store(
+        app="slice 1k; proxy_set_header Range $slice_range; proxy_http_version 1.1;",
+        url=raw_origin.url,
+    )
+    with nginx.client() as client:
+        for headers in [{}, {"If-None-Match": '"0"'}, {"If-None-Match": '"0"'}]:
+            response = client.get("/p", headers)
+            assert (response.status, response.body) == (200, body)
+            assert response.cache[1] == "absent/partial"
+    assert stored(nginx) is None
+
+
+def test_what_proxy_cache_answers_is_not_stored(store, origin, stored, tmp_path):
+    origin.answer = lambda asked: Answer(b"page", headers=HEADERS)
+    nginx = store(
+        http=f"proxy_cache_path {tmp_path}/cache keys_zone=z:1m;",
+        app="proxy_cache z; proxy_cache_valid 1m;",
+    )
+    nginx.get("/p")
+    assert stored(nginx, within=2)
+    nginx.request("POST", "/p", body=b"x")
+    assert nginx.get("/p").cache == ("fwd=uri-miss", "gone/cached")
+    time.sleep(0.05)
+    assert b"gone=" in stored(nginx)
