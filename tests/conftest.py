@@ -20,10 +20,8 @@ from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
 from support.raw_origin import RawOrigin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
+from support.site import BUDGET, site  # noqa: E402
 from support.stored import key_of  # noqa: E402
-
-# The defaults are for production; a test machine may be busy.
-BUDGET = "redis_cache_connect_timeout 2s; redis_cache_timeout 2s;"
 
 ENGINES = ["event", "blocking"]
 
@@ -143,6 +141,13 @@ def store(start_nginx, redis, origin, io, door):
         )
 
     return start
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One nginx that stores, for the tables of a whole module; see support.site.Site."""
+    with site(tmp_path_factory.mktemp("site")) as cache:
+        yield cache
 
 
 @pytest.fixture

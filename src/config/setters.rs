@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::settings::{Format, Io, KeySetting, Settings};
-use super::{Environment, value};
+use super::{Environment, Template, value};
 use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::{Endpoint, Secret};
@@ -246,7 +246,16 @@ pub(super) fn bypass(
     arguments: &[&str],
     environment: &mut dyn Environment,
 ) -> Result<(), String> {
-    let strings = settings.bypass.get_or_insert_default();
+    add_conditions(&mut settings.bypass, arguments, environment)
+}
+
+/// Several lines of conditions add up.
+pub(super) fn add_conditions(
+    slot: &mut Option<Vec<Template>>,
+    arguments: &[&str],
+    environment: &mut dyn Environment,
+) -> Result<(), String> {
+    let strings = slot.get_or_insert_default();
     for text in arguments {
         strings.push(environment.template(text.as_bytes())?);
     }

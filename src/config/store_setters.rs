@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::setters::{first, on_or_off, once, ranged, wrong};
+use super::setters::{add_conditions, first, on_or_off, once, ranged, wrong};
 use super::settings::{Ignored, Settings, Validity};
 use super::{Environment, value};
 use crate::policy::is_never_stored;
@@ -56,11 +56,7 @@ pub(super) fn no_store(
     arguments: &[&str],
     environment: &mut dyn Environment,
 ) -> Result<(), String> {
-    let strings = settings.no_store.get_or_insert_default();
-    for text in arguments {
-        strings.push(environment.template(text.as_bytes())?);
-    }
-    Ok(())
+    add_conditions(&mut settings.no_store, arguments, environment)
 }
 
 pub(super) fn ignore_headers(

@@ -6,14 +6,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from support.raw import exchange, request_bytes
-from support.site import LIFETIME, http_date, site
+from support.site import LIFETIME, http_date
 from support.stored import fresh_line, key_of, page
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("site")) as cache:
-        yield cache
 
 
 def age_on_a_hit(cache, *headers):

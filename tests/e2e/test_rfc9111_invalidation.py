@@ -3,16 +3,10 @@ Location and Content-Location name on the same origin."""
 
 import pytest
 from support.raw import exchange, request_bytes
-from support.site import LIFETIME, message, site
+from support.site import LIFETIME, message
 
 UNSAFE = ["POST", "PUT", "DELETE", "PATCH", "MKCOL", "PURGE", "FOO"]
 SAFE = ["GET", "HEAD", "OPTIONS", "TRACE"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("site")) as cache:
-        yield cache
 
 
 @pytest.fixture

@@ -2,13 +2,7 @@
 delta-seconds and dates. What is invalid is stale, and never a longer life than what was said."""
 
 import pytest
-from support.site import http_date, site
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("site")) as cache:
-        yield cache
+from support.site import http_date
 
 
 FRESH = [

@@ -4,17 +4,11 @@ range that misses reaches the application as it is, and its answer is not stored
 import re
 
 import pytest
-from support.site import LIFETIME, http_date, message, site
+from support.site import LIFETIME, http_date, message
 
 BODY = bytes(range(48, 123))
 MODIFIED = http_date(-100_000)
 PAGE = [LIFETIME, ("ETag", '"1"'), ("Last-Modified", MODIFIED)]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with site(tmp_path_factory.mktemp("site")) as cache:
-        yield cache
 
 
 @pytest.fixture

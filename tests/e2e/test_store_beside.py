@@ -6,37 +6,14 @@ import time
 
 import pytest
 from support.origin import Answer
+from support.pages import FRESH, HTML, answers, count, settled
 from support.ports import wait_for
 from support.raw import Raw, exchange, request_bytes
-
-HTML = ("Content-Type", "text/html; charset=utf-8")
-FRESH = [("Cache-Control", "max-age=60"), HTML]
 
 
 @pytest.fixture(params=["event"])
 def io(request):
     return request.param
-
-
-def settled(nginx, target="/p", headers=None, method="GET", **arguments):
-    response = nginx.request(method, target, headers, **arguments)
-    time.sleep(0.05)
-    return response
-
-
-def answers(origin, pages):
-    """`pages`: target -> Answer or bytes; anything else is a fresh page with a number."""
-
-    def answer(asked):
-        path = asked.target.partition("?")[0]
-        page = pages.get(path, b"answer %d" % len(origin.requests))
-        return page if isinstance(page, Answer) else Answer(page, headers=FRESH)
-
-    origin.answer = answer
-
-
-def count(origin, target):
-    return sum(asked.target == target for asked in origin.requests)
 
 
 def test_an_error_page_is_not_stored_as_the_page(store, origin, stored):

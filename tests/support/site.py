@@ -11,6 +11,7 @@ from .raw_origin import RawOrigin
 from .redis_server import RedisServer
 from .stored import key_of
 
+# The defaults are for production; a test machine may be busy.
 BUDGET = "redis_cache_connect_timeout 2s; redis_cache_timeout 2s;"
 LIFETIME = ("Cache-Control", "max-age=3600")
 
