@@ -66,11 +66,18 @@ WAYS = [
     Way("static file", "/static"),
     Way("redis_cache, event", "/event", "redis"),
     Way("redis_cache, event, http form", "/http", "redis"),
+    Way("redis_cache in place, http form", "/place", "redis"),
     Way("redis_cache, event, TCP", "/tcp", "redis"),
     Way("redis_cache, blocking", "/blocking", "redis"),
     Way("proxy_cache on tmpfs", "/proxy"),
     Way("memcached_pass", "/memcached", "memcached"),
     Way("Lua cosocket", "/lua", "redis"),
+]
+
+# What storing adds to a miss; the application is the same worker, so its cost is in both.
+MISSES = [
+    Way("proxy_pass", "/miss"),
+    Way("proxy_pass, looked up and stored", "/fill", "redis"),
 ]
 
 
@@ -139,7 +146,8 @@ class Bench:
                     "Cache-Control: max-age=300\r\nX-Frame-Options: DENY\r\n"
                     f"Redis-Cache: v=1, stored={int(time.time() * 1000)}, fresh=99999999\r\n\r\n"
                 )
-                client.set(f"/http/{label}/{number}", head.encode() + body)
+                for prefix in ["http", "place"]:
+                    client.set(f"/{prefix}/{label}/{number}", head.encode() + body)
                 command = b"set /memcached/%s/%d 0 0 %d\r\n%s\r\n"
                 memcached.sendall(command % (label.encode(), number, size, body))
                 memcached.recv(100)
@@ -181,6 +189,7 @@ class Bench:
                 open_file_cache max=10000; proxy_temp_path {self.shm}/temp;
                 proxy_cache_path {self.shm}/cache keys_zone=bench:10m;
                 lua_package_path "/usr/share/lua/5.1/?.lua;;";
+                upstream origin {{ server 127.0.0.1:{self.port}; keepalive 300; }}
                 upstream memcached {{ server unix:{self.memcached_socket}; keepalive 300; }}
                 map "" $part {{ default "{'x' * 2048}"; }}
                 server {{
@@ -192,6 +201,18 @@ class Bench:
                         redis_cache_timeout 2s;
                     }}
                     {locations}
+                    location /place/ {{
+                        redis_cache unix:{self.redis_socket}; redis_cache_key $uri;
+                        redis_cache_timeout 2s; proxy_pass http://127.0.0.1:1;
+                    }}
+                    proxy_http_version 1.1; proxy_set_header Connection "";
+                    location /origin/ {{ add_header Cache-Control max-age=5; return 200 "{'x' * 1024}"; }}
+                    location /miss/ {{ proxy_pass http://origin/origin/; }}
+                    location /fill/ {{
+                        redis_cache unix:{self.redis_socket}; redis_cache_timeout 2s;
+                        redis_cache_store on; redis_cache_key $request_id;
+                        proxy_pass http://origin/origin/;
+                    }}
                     location /memcached/ {{
                         set $memcached_key $uri; memcached_pass memcached;
                         memcached_buffer_size 16k;
@@ -365,6 +386,7 @@ def main():
         for label in SIZES:
             found[label] = rounds(bench, ways, label, KEYS[label], 64, options)
             table(f"{label}, {KEYS[label]} keys, 64 connections, unix socket", found[label])
+        table("A miss, 1k, 64 connections", rounds(bench, MISSES, "1k", 1000, 64, options))
         if not options.quick:
             found["hot"] = rounds(bench, ways, "16k", 1, 64, options)
             table("16k, one key, 64 connections", found["hot"])

@@ -189,10 +189,10 @@ def start_django(tmp_path, redis):
         return site.start()
 
     yield start
-    for site in started:
-        site.stop()
-    for site in started:
-        assert "Traceback" not in site.log(), site.log()
+    for django in started:
+        django.stop()
+    for django in started:
+        assert "Traceback" not in django.log(), django.log()
 
 
 @pytest.fixture
