@@ -288,6 +288,27 @@ fn marker() {
     }
 }
 
+/// The vectors that say how a writer writes them are what this module writes.
+#[test]
+fn written_markers_and_tombstones() {
+    let is_written = |name: &str| name.starts_with("as a writer writes it");
+    let mut count = 0;
+    for vector in vectors("marker.json", |v: &MarkerVector| &v.name) {
+        let Some(wanted) = vector.marker.filter(|_| is_written(&vector.name)) else { continue };
+        let written = entry::marker(&wanted.vary, &wanted.generation).unwrap();
+        assert_eq!(written, vector.stored.unwrap().as_bytes(), "{}", vector.name);
+        count += 1;
+    }
+    for vector in vectors("tombstone.json", |v: &TombstoneVector| &v.name) {
+        if is_written(&vector.name) {
+            let written = entry::tombstone("9cb9ce5bd9e807867d42a740c9633fc7").unwrap();
+            assert_eq!(written, vector.stored.unwrap().as_bytes());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 3);
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TombstoneVector {
