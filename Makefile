@@ -59,7 +59,7 @@ deb: ## the Debian package for this machine's nginx, in build/deb/
 	@scripts/setup.sh package
 	@scripts/make-deb.sh
 
-test-package: $(VENV)/ready ## the life of that package in a throw-away root: apt, HIT, MISS, reload, upgrades, purge
+test-package: $(VENV)/ready ## the life of that package in a throw-away root: apt, HIT, MISS, storing, reload, upgrades, purge
 	@scripts/setup.sh package
 	@scripts/test-packages.sh
 

@@ -119,7 +119,10 @@ class Box:
         text = "".join(log.read_text() for log in logs if log.exists())
         return [line for line in text.splitlines() if bad.search(line)]
 
-    # requests
+    # requests and pages
+
+    def redis_cli(self, *arguments: str) -> str:
+        return run(["redis-cli", "-n", "1", *arguments])
 
     def client(self, **arguments) -> Client:
         return Client(80, host=HOST, **arguments)
@@ -148,3 +151,9 @@ def readme_page() -> tuple[str, str]:
     return key, value.replace("\\r\\n", "\r\n")
 
 
+def readme_store_config() -> str:
+    """The same with the location that README has nginx store in, and with Cache-Status."""
+    stores = re.search(r"^```nginx\n(location / {\n *redis_cache .*?)^```$",
+                       (ROOT / "README.md").read_text(), re.M | re.S)[1]  # fmt: skip
+    served = re.compile(r"^ *location / {.*}\n", re.M)
+    return served.sub(lambda _: f"redis_cache_status_header on;\n{stores}", readme_config(), 1)

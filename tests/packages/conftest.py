@@ -53,7 +53,7 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" or not report.passed:
         cells = rows.setdefault(label(item), {})
         suite = item.callspec.params["box"]
-        cells[suite] = cells.get(suite, "passed") if report.passed else report.outcome
+        cells[suite] = "failed" if report.failed else cells.get(suite, report.outcome)
     return report
 
 

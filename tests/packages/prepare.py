@@ -13,14 +13,19 @@ import sys
 import time
 
 from roots import (
-    DEBS, PACKAGE, ROOT, ROOTS, Failed, Root, Unavailable, built, may_chroot, own_suite,
+    DEBS, HATCHLING, PACKAGE, PROFILE, ROOT, ROOTS, Failed, Root, Unavailable, at_least, built,
+    built_for_django, may_chroot, own_suite,
 )  # fmt: skip
 from suites import run
 
 BUILD = """
+export DEB_BUILD_PROFILES="$0"
 cd /build && dpkg-source --extract ./*.dsc work >/dev/null && cd work &&
 apt-get -q -y build-dep ./ && dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary
 """
+
+# What the Django package and the stand-in for python3-http-sfv depend on.
+NEEDED_BY_DJANGO = ["python3-django", "python3-redis", "python3-typing-extensions"]
 
 
 def build(suite: str) -> dict:
@@ -34,7 +39,7 @@ def build(suite: str) -> dict:
         inside = root.path / "build"
         shutil.copytree(ROOTS / "source", inside)
         began = time.monotonic()
-        log = root.run("sh", "-exc", BUILD)
+        log = root.run("sh", "-exc", BUILD, profiles(root))
         took = time.monotonic() - began
         out.mkdir(parents=True)
         for path in inside.iterdir():
@@ -47,6 +52,11 @@ def build(suite: str) -> dict:
         root.remove()
 
 
+def profiles(root: Root) -> str:
+    """The Django package is built where hatchling is new enough for it."""
+    return PROFILE if at_least(root.versions("python3-hatchling")[0], HATCHLING) else ""
+
+
 def fetch(suite: str):
     """A fresh root with everything in its cache that the tests install without a network."""
     package = built(suite)
@@ -56,6 +66,9 @@ def fetch(suite: str):
     root.apt("upgrade")
     shutil.copy(package, root.path)
     root.apt("install", "--download-only", f"/{package.name}")
+    if django := built_for_django(suite):
+        shutil.copy(django, root.path)
+        root.apt("install", "--download-only", *NEEDED_BY_DJANGO)
     for version in root.versions("nginx")[1:]:
         root.apt("install", "--download-only", f"nginx={version}", f"nginx-common={version}")
 

@@ -8,6 +8,7 @@ and apt checks their signatures as always.
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ ROOTS = ROOT / "build/roots"
 DEBS = ROOT / "build/deb"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGE = "libnginx-mod-http-redis-cache"
+# Built with PROFILE, in suites whose hatchling reads its pyproject.toml.
+DJANGO_PACKAGE = "python3-nginx-redis-cache"
+PROFILE = "pkg.nginx-redis-cache.python"
+HATCHLING = "1.26"
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -136,6 +141,15 @@ def built(suite: str) -> Path:
     if len(found) != 1:
         raise Failed(f"{DEBS / suite} holds {len(found)} packages and not one: run `make deb`")
     return found[0]
+
+
+def built_for_django(suite: str) -> Path | None:
+    """The Django package of a suite, if it was built there."""
+    return next((DEBS / suite).glob(f"{DJANGO_PACKAGE}_*.deb"), None)
+
+
+def at_least(version: str, wanted: str) -> bool:
+    return not subprocess.run(["dpkg", "--compare-versions", version, "ge", wanted]).returncode
 
 
 def own_suite() -> str:

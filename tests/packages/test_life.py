@@ -2,8 +2,10 @@
 this order on one box, each from where the one before left it."""
 
 import pytest
-from box import ENABLED, HOST, MODULE, readme_config, readme_page
-from roots import PACKAGE, repack
+from box import ENABLED, HOST, MODULE, readme_config, readme_page, readme_store_config
+from django_package import STAND_IN, lacking, store_a_view
+from roots import DJANGO_PACKAGE, PACKAGE, built_for_django, repack
+from support.origin import Answer
 from support.ports import wait_for
 from suites import Failed, run
 
@@ -56,6 +58,74 @@ def test_miss(box):
     response = box.get("/absent")
     assert (response.status, response.body) == (200, b"app GET /absent")
     assert box.origin.last.header("X-Redis-Cache-Key") == f"page:http://{HOST}/absent"
+
+
+@pytest.fixture
+def storing(box):
+    """nginx stores; every answer of the application has its number."""
+    answer, asked = box.origin.answer, len(box.origin.requests)
+
+    def numbered(_) -> Answer:
+        number = len(box.origin.requests) - asked
+        return Answer(b"answer %d" % number, headers={"Cache-Control": "max-age=60"})
+
+    box.origin.answer = numbered
+    box.configure(readme_store_config())
+    box.restart()
+    yield f"page:http://{HOST}/stored"
+    box.origin.answer = answer
+    box.configure(readme_config())
+    box.restart()
+
+
+def test_store(box, storing):
+    """README's `redis_cache_store on`: MISS and stored, HIT, invalidated by POST"""
+    assert box.redis_cli("EXISTS", storing).strip() == "0"
+    first = box.get("/stored")
+    assert (first.body, first.cache[0]) == (b"answer 1", "fwd=uri-miss")
+    wait_for(lambda: "answer 1" in box.redis_cli("GET", storing), "the page in Redis")
+    assert 50 < int(box.redis_cli("TTL", storing)) <= 60
+
+    second = box.get("/stored")
+    assert (second.body, second.cache) == (b"answer 1", ("hit", "fresh"))
+
+    with box.client() as client:
+        assert client.request("POST", "/stored", body=b"").body == b"answer 2"
+    tombstone = box.redis_cli("GET", storing)
+    assert "gone=" in tombstone and "answer" not in tombstone
+    third = box.get("/stored")
+    assert (third.body, third.cache[0]) == (b"answer 3", "fwd=uri-miss")
+
+
+def test_what_the_django_package_lacks(box, row):
+    """`apt install ./python3-nginx-redis-cache_*.deb`: refused for want of"""
+    deb = built_for_django(box.root.suite)
+    if not deb:
+        row("not built")
+        pytest.skip("built with a profile, where hatchling is new enough")
+    missing = lacking(box, deb)
+    assert STAND_IN in missing
+    with pytest.raises(Failed, match=rf"Depends: {STAND_IN} .* not installable"):
+        box.apt("install", f"/{deb.name}")
+    assert not box.root.version(DJANGO_PACKAGE)
+    row(", ".join(missing))
+
+
+def test_the_django_package(box, row):
+    """with a stand-in for python3-http-sfv: a view that Django stores is a HIT"""
+    deb = built_for_django(box.root.suite)
+    if not deb or lacking(box, deb) != [STAND_IN]:
+        row("not possible")
+        pytest.skip("the suite lacks more than http-sfv")
+    key = f"page:http://{HOST}/news/"
+    try:
+        store_a_view(box, deb, key)
+        assert box.redis_cli("GET", key).endswith("news of Django\n")
+        asked = len(box.origin.requests)
+        assert box.get("/news/").body == b"news of Django"
+        assert len(box.origin.requests) == asked
+    finally:
+        box.apt("purge", DJANGO_PACKAGE, STAND_IN)
 
 
 def test_reload(box):
