@@ -25,6 +25,7 @@
 //! | [`client`] | the event engine: connections to one endpoint |
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
+//! | [`phases`] | which handlers run in which phase of nginx |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
 //! | [`variables`] | `$redis_cache_*` |
 //! | [`layout`] | Rust's idea of nginx's structures, checked against the C compiler's |
@@ -47,6 +48,7 @@ mod in_place;
 mod layout;
 mod list;
 mod memory;
+mod phases;
 mod post_read;
 mod request;
 mod response;
@@ -162,7 +164,7 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes its configuration context; all configurations are merged.
     unsafe {
-        if conf::check_fallbacks(cf).is_err() || post_read::register(cf).is_err() {
+        if conf::check_fallbacks(cf).is_err() || phases::register(cf).is_err() {
             return rc::ERROR;
         }
         match conf::MainConf::of(&*cf) {

@@ -3,60 +3,18 @@
 //! error page, X-Accel-Redirect) would store that page under the wrong key. Likewise no subrequest
 //! sees the validators by which the application is to confirm the page of its main request.
 
-use ngx::ffi::{
-    ngx_array_push, ngx_conf_t, ngx_http_core_main_conf_t, ngx_http_handler_pt,
-    ngx_http_phases_NGX_HTTP_POST_READ_PHASE as POST_READ,
-    ngx_http_phases_NGX_HTTP_PRECONTENT_PHASE as PRECONTENT,
-    ngx_http_phases_NGX_HTTP_REWRITE_PHASE as REWRITE, ngx_http_request_t, ngx_int_t,
-    ngx_list_init, ngx_list_t, ngx_table_elt_t,
-};
-use ngx::http::{HttpModuleLocationConf, HttpModuleMainConf, NgxHttpCoreModule};
+use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_table_elt_t};
+use ngx::http::{HttpModuleLocationConf, NgxHttpCoreModule};
 
-use super::conf::MainConf;
 use super::context::Lookup;
 use super::fallback::{is_key_header, strip};
 use super::fill::{disarm, is_condition};
-use super::in_place::on_precontent;
 use super::request::Request;
 use super::{bytes_of, layout, list, rc};
 use crate::config::Door;
 
-/// Adds the handlers of all phases; that of `redis_cache` only where some location has it.
-///
-/// # Safety
-/// `cf` is nginx's context in postconfiguration.
-pub(super) unsafe fn register(cf: *mut ngx_conf_t) -> Result<(), ()> {
-    // SAFETY: the caller guarantees it.
-    let cf = unsafe { &*cf };
-    let core = NgxHttpCoreModule::main_conf_mut(cf).ok_or(())?;
-    add(core, POST_READ as usize, Some(on_client_request))?;
-    add(core, REWRITE as usize, Some(on_location))?;
-    match MainConf::of(cf) {
-        Some(main) if main.looks_up_in_place => add(core, PRECONTENT as usize, Some(on_precontent)),
-        _ => Ok(()),
-    }
-}
-
-fn add(
-    core: &mut ngx_http_core_main_conf_t,
-    phase: usize,
-    handler: ngx_http_handler_pt,
-) -> Result<(), ()> {
-    let phase = core.phases.get_mut(phase).ok_or(())?;
-    // SAFETY: the array is initialised before postconfiguration; the push gives room for one
-    // handler, or null.
-    unsafe {
-        let place = ngx_array_push(&raw mut phase.handlers).cast::<ngx_http_handler_pt>();
-        if place.is_null() {
-            return Err(());
-        }
-        place.write(handler);
-    }
-    Ok(())
-}
-
 /// Removes the client's own header from every request.
-unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_int_t {
+pub(super) unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live main request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
     match strip(request) {
@@ -66,7 +24,7 @@ unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_
 }
 
 /// Removes our header wherever an internal request has not come from the lookup that set it.
-unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t {
+pub(super) unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
     if !request.has(&layout::INTERNAL) {

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from support.fake_redis import bulk
+from support.nginx import ROOT
 from support.origin import Answer
 from support.redis_server import RedisServer
 from support.stored import fresh_line, key_of, page
@@ -153,6 +154,26 @@ def test_a_user_without_scripts(store, tmp_path, stored, redis):
     time.sleep(0.1)
     assert b"page /old" in stored(nginx, "/old")
     assert nginx.request("POST", "/old", body=b"x").status == 200
+    assert b"gone=" in stored(nginx, "/old")
+    assert dropped(nginx) == []
+
+
+def test_the_documented_user_may_do_all_of_it(store, redis, origin, stored):
+    text = (ROOT / "docs/operations.md").read_text()
+    [line] = [line for line in text.splitlines() if "ACL SETUSER nginx" in line and "+set" in line]
+    with redis.client() as client:
+        client.execute_command(*line.replace("PASSWORD", "secret").split())
+    headers = [*HEADERS, ("Vary", "X-Kind")]
+    origin.answer = lambda asked: Answer(b"page " + asked.target.encode(), headers=headers)
+    nginx = store(target=f"redis://nginx:secret@127.0.0.1:{redis.port}/1")
+    redis.set(key_of(nginx, "/old"), page("old", line=fresh_line(1000, age=9)))
+    for target in ["/new", "/old"]:
+        for kind in "ab":
+            nginx.get(target, {"X-Kind": kind})
+            time.sleep(0.05)
+        for kind in "ab":
+            assert nginx.get(target, {"X-Kind": kind}).cache == ("hit", "fresh")
+    nginx.request("POST", "/old", body=b"x")
     assert b"gone=" in stored(nginx, "/old")
     assert dropped(nginx) == []
 
