@@ -315,7 +315,7 @@ def table(title, medians):
 
 
 def goals(all_medians):
-    """The rows of DESIGN section 7 that these tables answer."""
+    """The goals of docs/performance.md, and whether these tables meet them."""
     event, ret, mc, lua = "redis_cache, event", "return 200", "memcached_pass", "Lua cosocket"
     small, medium = all_medians["1k"], all_medians["16k"]
     rows = [
