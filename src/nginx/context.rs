@@ -165,6 +165,17 @@ impl Lookup {
         None
     }
 
+    /// Keeps a value, and gives its bytes.
+    ///
+    /// # Safety
+    /// The bytes are not used after `value` is set anew, or the request's pool is freed.
+    pub unsafe fn keep<'a>(&mut self, held: Held) -> &'a [u8] {
+        let (start, length) = (held.value.as_ptr(), held.value.len());
+        self.value = Some(held);
+        // SAFETY: the value lives until then, as the caller guarantees; nothing writes to it.
+        unsafe { std::slice::from_raw_parts(start, length) }
+    }
+
     pub fn request(&self) -> Request {
         self.request
     }

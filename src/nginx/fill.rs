@@ -224,9 +224,8 @@ pub(super) fn placed(
     fields.dedup();
     let generation = random_hex().ok_or(StoreReason::Internal)?;
     let marker = marker(&fields, &generation).ok_or(StoreReason::Entry)?;
-    let request = lookup.request();
-    let page_key = variant_key(&key, &generation, &fields, |name| request.header(name));
-    Ok(Write::variant((key, first, marker), (page_key, Seen::Nothing, value), storable.ttl))
+    let variant = variant_of(&key, fields, generation, lookup.request());
+    Ok(Write::variant((key, first, marker), (variant.key, Seen::Nothing, value), storable.ttl))
 }
 
 /// 128 random bits in hexadecimal digits.

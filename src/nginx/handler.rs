@@ -135,11 +135,8 @@ fn go_on(lookup: &mut Lookup, step: &Step, answer: Answer) -> Option<ngx_int_t> 
         Answer::Nil if matches!(step, Step::Variant(_)) => Err(Reason::Vary),
         Answer::Nil => Err(Reason::Absent),
         Answer::Value(held) => {
-            let (start, length) = (held.value.as_ptr(), held.value.len());
-            lookup.value = Some(held);
-            // SAFETY: the lookup holds the value for as long as the request's pool lives, and
-            // nothing writes to it.
-            let value = unsafe { std::slice::from_raw_parts(start, length) };
+            // SAFETY: the value is set anew only where nothing of it is sent.
+            let value = unsafe { lookup.keep(held) };
             judge(lookup, step, value)
         }
     };

@@ -10,7 +10,7 @@ use super::response::Response;
 use super::{fill, layout, list, now_millis, serve, str_over, writer};
 use crate::entry::{self, Field, Page, Stored};
 use crate::http::{field_value, freshness};
-use crate::policy::{self, Reuse};
+use crate::policy::{self, Reuse, Storable};
 use crate::reason::{Reason, StoreReason};
 
 /// Fields of a 304 that are not stored, and yet say whether and how long the page may be.
@@ -26,16 +26,16 @@ pub(super) fn confirm(
         return None;
     }
     let (held, coding_accepted) = armed.stale.take()?;
-    let (start, length) = (held.value.as_ptr(), held.value.len());
-    lookup.value = Some(held);
-    // SAFETY: the lookup holds the value for as long as the request's pool lives, and nothing
-    // writes to it.
-    let value = unsafe { std::slice::from_raw_parts(start, length) };
+    // SAFETY: the answer is decided here, so the value stays until the pool is freed.
+    let value = unsafe { lookup.keep(held) };
     let Ok(Stored::Page(mut page)) = entry::decode(value) else { return None };
     let (stored, reuse) = if names_the_same_page(&page, response) {
         page.update(&response.received);
-        let stored = store(lookup, armed, &page, response);
-        (stored, reuse(lookup, armed, &page, response, coding_accepted))
+        let (age, judged) = judge(lookup, armed, &page, response);
+        let left = |storable: &Storable| seconds(storable.fresh.saturating_sub(storable.age));
+        let ttl = judged.as_ref().ok().map(left);
+        let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
+        (stored, Reuse { age: Some(seconds(age)), ttl, coding_accepted })
     } else {
         let age = freshness::age_of(&page, now_millis());
         (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted })
@@ -59,52 +59,43 @@ fn names_the_same_page(page: &Page<'_>, response: &Response<'_>) -> bool {
     }
 }
 
-/// The fields by which the updated page is judged.
-fn decisive<'a>(page: &Page<'a>, response: &Response<'a>) -> Vec<Field<'a>> {
-    let more = response.received.iter().filter(|f| DECISIVE.iter().any(|name| f.is(name)));
-    page.fields().iter().chain(more).copied().collect()
-}
-
-fn store(
+/// The age of the updated page in milliseconds, and whether and how it may be stored.
+fn judge(
     lookup: &Lookup,
     armed: &Armed,
     page: &Page<'_>,
     response: &Response<'_>,
-) -> Result<(), StoreReason> {
+) -> (i64, Result<Storable, StoreReason>) {
     let request = lookup.request();
-    let rules = lookup.plan.plan.store.as_ref().ok_or(StoreReason::Internal)?;
-    let fields = decisive(page, response);
+    let more = response.received.iter().filter(|f| DECISIVE.iter().any(|name| f.is(name)));
+    let fields: Vec<Field<'_>> = page.fields().iter().chain(more).copied().collect();
     let (asked, arrived) = (armed.asked, now_millis());
     let answer = policy::Answer { status: page.status, fields: &fields, asked, arrived };
-    let storable = policy::store(&answer, rules, |name| request.has_header(name))?;
+    let age = freshness::initial_age(&fields, asked, arrived);
+    let judged = match &lookup.plan.plan.store {
+        Some(rules) => policy::store(&answer, rules, |name| request.has_header(name)),
+        None => Err(StoreReason::Internal),
+    };
+    (age, judged)
+}
+
+/// Stores the updated page.
+fn store(
+    lookup: &Lookup,
+    storable: &Storable,
+    page: &Page<'_>,
+    response: &Response<'_>,
+) -> Result<(), StoreReason> {
     let phrase: &[u8] = if page.status == 200 { b"OK" } else { b"" };
     let written = (page.status, phrase);
-    let mut value = fill::head(lookup, &storable, written, page.fields(), &response.received)?;
+    let mut value = fill::head(lookup, storable, written, page.fields(), &response.received)?;
     let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
     if !share.grow(value.len() + page.body.len()) {
         return Err(StoreReason::Overload);
     }
     value.extend_from_slice(page.body);
-    let write = fill::placed(lookup, &storable, value)?;
+    let write = fill::placed(lookup, storable, value)?;
     writer::fill(lookup, write, storable.ttl, share)
-}
-
-/// Age and remaining lifetime as the client is told them.
-fn reuse(
-    lookup: &Lookup,
-    armed: &Armed,
-    page: &Page<'_>,
-    response: &Response<'_>,
-    coding_accepted: bool,
-) -> Reuse {
-    let fields = decisive(page, response);
-    let (asked, arrived) = (armed.asked, now_millis());
-    let age = freshness::initial_age(&fields, asked, arrived);
-    let answer = policy::Answer { status: page.status, fields: &fields, asked, arrived };
-    let rules = lookup.plan.plan.store.as_ref();
-    let storable = rules.and_then(|rules| policy::store(&answer, rules, |_| false).ok());
-    let ttl = storable.map(|storable| seconds(storable.fresh.saturating_sub(storable.age)));
-    Reuse { age: Some(seconds(age)), ttl, coding_accepted }
 }
 
 fn seconds(millis: i64) -> u64 {

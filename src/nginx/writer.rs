@@ -14,7 +14,6 @@ use super::memory::Share;
 use super::worker::{self, Answer, Worker};
 use super::{NAME, hold};
 use crate::config::Io;
-use crate::parking::Ticket;
 use crate::reason::{Reason, StoreReason};
 use crate::redis::Reply;
 use crate::redis::link;
@@ -82,7 +81,7 @@ fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
     if let Err(reason) = sent {
         warn(main, plan, reason);
     }
-    sent.map(|_| ())
+    sent
 }
 
 /// Goes on with a write whose answer is there.
@@ -96,7 +95,7 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
     let (plan, holder) = (job.plan, job.holder.clone());
     let failure = match next {
         Next::Send => match worker::with(main, |worker| Some(worker.send(*job))) {
-            Some(Ok(_)) => return,
+            Some(Ok(())) => return,
             Some(Err(reason)) => Some(reason),
             None => Some(Reason::Internal),
         },
@@ -132,7 +131,7 @@ fn warn(main: &MainConf, plan: &ActivePlan, reason: Reason) {
 
 impl Worker {
     /// Parks a write and sends its next command.
-    fn send(&mut self, job: Job) -> Result<Ticket, Reason> {
+    fn send(&mut self, job: Job) -> Result<(), Reason> {
         let (active, began) = (job.plan, job.began);
         let plan = &active.plan;
         let now = Instant::now();
@@ -176,6 +175,6 @@ impl Worker {
             }
         }
         self.desk.wait_until(began + plan.timeout, now);
-        Ok(ticket)
+        Ok(())
     }
 }
