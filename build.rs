@@ -129,7 +129,7 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_http_variable_t", &["get_handler", "data"], &[]),
     ("ngx_variable_value_t", &["data"], &["len", "valid", "no_cacheable", "not_found"]),
     ("ngx_http_log_ctx_t", &["current_request"], &[]),
-    ("ngx_conf_t", &["args", "cycle", "pool", "conf_file"], &[]),
+    ("ngx_conf_t", &["args", "cycle", "pool", "conf_file", "handler", "handler_conf"], &[]),
     ("ngx_conf_file_t", &["file", "line"], &[]),
     ("ngx_cycle_t", &["modules", "log", "conf_ctx"], &[]),
     ("ngx_command_t", &["name", "type", "set", "conf", "offset", "post"], &[]),

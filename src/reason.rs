@@ -98,6 +98,7 @@ words! {
         Oom "oom" "Redis is out of memory.";
         ReadOnly "readonly" "Redis is a read-only replica.";
         Moved "moved" "The key lives on another node of a Redis Cluster.";
+        Topology "topology" "It is not known which server has the key: no sentinel or node of the cluster said so, or no node serves its slot.";
         MasterDown "masterdown" "The replica has lost its primary.";
         ErrorReply "error_reply" "Redis answered with an error of another kind.";
         Breaker "breaker" "Redis failed repeatedly and is not asked until the breaker lets a probe through.";
@@ -176,6 +177,7 @@ impl Reason {
             | Self::Oom
             | Self::ReadOnly
             | Self::Moved
+            | Self::Topology
             | Self::MasterDown
             | Self::ErrorReply
             | Self::Breaker

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use ngx_http_redis_cache_module::config::{Context, DIRECTIVES, Directive};
+use ngx_http_redis_cache_module::config::{Context, DIRECTIVES, Directive, UPSTREAM_DIRECTIVES};
 use ngx_http_redis_cache_module::reason::{Reason, StoreReason};
 
 const REWRITE: &str = "UPDATE_DOCS=1 cargo test --no-default-features --test docs";
@@ -52,7 +52,9 @@ const VARIABLES: &[(&str, &str)] = &[
     (
         "redis_cache_server",
         "The server and database of the lookup: `127.0.0.1:6379/1`, `[::1]:6379/0`, \
-         `unix:/run/redis/redis.sock/2`. Empty where none was begun, as on a bypass.",
+         `unix:/run/redis/redis.sock/2`; of an upstream the server that was asked, or the name of \
+         the upstream where it was not known whom to ask. Empty where none was begun, as on a \
+         bypass.",
     ),
 ];
 
@@ -72,6 +74,12 @@ sentence that says what is.
 `redis_cache_connect_timeout`, `redis_cache_breaker` and the password belong to the connections to
 a server, database and user, an endpoint: locations that name the same endpoint must agree on
 them, or `nginx -t` fails. Set them once, on the level around these locations.
+";
+
+const UPSTREAM_HEAD: &str = "\
+## Directives of redis_cache_upstream
+
+They stand between the braces of `redis_cache_upstream`, and nowhere else.
 ";
 
 const VARIABLES_HEAD: &str = "\
@@ -96,7 +104,19 @@ fn name(directive: &Directive) -> &str {
 fn directives_md() -> String {
     let mut out = HEAD.to_owned();
     out.push_str("\n## Directives\n");
-    for directive in DIRECTIVES {
+    out.push_str(&sections(DIRECTIVES));
+    writeln!(out, "\n{UPSTREAM_HEAD}").unwrap();
+    out.push_str(&sections(UPSTREAM_DIRECTIVES));
+    writeln!(out, "\n{VARIABLES_HEAD}").unwrap();
+    for (name, help) in VARIABLES {
+        out.push_str(&wrapped(&format!("- `${name}`: {help}"), "  "));
+    }
+    out
+}
+
+fn sections(directives: &[Directive]) -> String {
+    let mut out = String::new();
+    for directive in directives {
         let name = name(directive);
         let default = match directive.default {
             "-" | "by format" => directive.default.to_owned(),
@@ -105,17 +125,14 @@ fn directives_md() -> String {
         let context = match directive.context {
             Context::Location => "location, if in location",
             Context::Any => "http, server, location",
+            Context::Http => "http",
+            Context::Upstream => "redis_cache_upstream",
         };
-        let arguments = directive.arguments;
         writeln!(out, "\n### {name}\n\n```text").unwrap();
-        writeln!(out, "Syntax:  {name} {arguments};").unwrap();
+        writeln!(out, "Syntax:  {}", directive.syntax()).unwrap();
         writeln!(out, "Default: {default}").unwrap();
         writeln!(out, "Context: {context}\n```\n").unwrap();
         out.push_str(&wrapped(&linked(directive.help), ""));
-    }
-    writeln!(out, "\n{VARIABLES_HEAD}").unwrap();
-    for (name, help) in VARIABLES {
-        out.push_str(&wrapped(&format!("- `${name}`: {help}"), "  "));
     }
     out
 }
@@ -223,9 +240,10 @@ fn every_directive_is_in_a_sample() {
         .filter(|line| !line.starts_with('#'))
         .flat_map(str::split_ascii_whitespace)
         .collect();
-    for directive in DIRECTIVES {
+    for directive in DIRECTIVES.iter().chain(UPSTREAM_DIRECTIVES) {
         let name = name(directive);
-        assert!(used.contains(&name), "no sample in nginx-conf/ has {name}");
+        let used = used.iter().any(|word| word.trim_end_matches(';') == name);
+        assert!(used, "no sample in nginx-conf/ has {name}");
     }
 }
 

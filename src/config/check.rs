@@ -9,10 +9,10 @@ pub fn conflict(known: &Connections, new: &Connections) -> Option<String> {
         Some(format!(
             "{directive} differs from its value in another location for {}: \
              set it once, at the level around both",
-            known.endpoint
+            known.upstream
         ))
     };
-    if known.endpoint.password != new.endpoint.password {
+    if known.upstream.login.password != new.upstream.login.password {
         return differs("the password");
     }
     if known.connections != new.connections {

@@ -1,83 +1,32 @@
 //! The one table of directives. nginx's commands are made from it, docs/directives.md is it in
-//! words, and a test holds the two together.
+//! words, and a test holds the two together. Those of `redis_cache_upstream` are in
+//! [`super::upstream_directives`].
 
-use std::ffi::CStr;
-
-use super::settings::Settings;
-use super::{Environment, setters, store_setters};
-
-/// Where a directive may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Context {
-    /// `location`, `if in location`.
-    Location,
-    /// `http`, `server`, `location`.
-    Any,
-}
-
-/// What a setter gets.
-type Set = fn(&mut Settings, &[&str], &mut dyn Environment) -> Result<(), String>;
-
-/// One directive.
-#[derive(Debug)]
-pub struct Directive {
-    /// Its name.
-    pub name: &'static CStr,
-    /// Its arguments, in the notation of nginx's documentation.
-    pub arguments: &'static str,
-    /// What holds without it.
-    pub default: &'static str,
-    /// Where it may stand.
-    pub context: Context,
-    /// The least and the largest number of arguments.
-    pub arity: (usize, usize),
-    /// What it does.
-    pub help: &'static str,
-    set: Set,
-}
-
-impl Directive {
-    /// Applies the directive with `arguments` to `settings`. An error is a sentence that names
-    /// the directive, the value (never a secret) and what is allowed.
-    pub fn apply(
-        &self,
-        settings: &mut Settings,
-        arguments: &[&[u8]],
-        environment: &mut dyn Environment,
-    ) -> Result<(), String> {
-        let name = self.name.to_string_lossy();
-        let texts = arguments
-            .iter()
-            .map(|argument| std::str::from_utf8(argument))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| format!("\"{name}\" has a value that is not UTF-8"))?;
-        (self.set)(settings, &texts, environment)
-            .map_err(|sentence| format!("\"{name}\" {sentence}"))
-    }
-}
-
-/// The number that stands for "any number of arguments".
-pub const MANY: usize = usize::MAX;
+use super::directive::Action::{Block, Level};
+use super::directive::{Context, Directive, MANY};
+use super::{setters, store_setters};
 
 /// The table, in the order of the docs.
 pub const DIRECTIVES: &[Directive] = &[
     Directive {
         name: c"redis_cache_pass",
-        arguments: "URL",
+        arguments: "URL | NAME",
         default: "-",
         context: Context::Location,
         arity: (1, 1),
         help: "Answers the requests of this location from Redis: computes the key, asks for it and \
             sends the page. `URL` is `redis://[user[:password]@]host[:port][/db]` or \
             `unix:/path[?db=N]` (also `redis+unix:///path?db=N`); user and password are \
-            percent-decoded, a name is resolved when nginx starts. Only GET and HEAD are looked \
+            percent-decoded; `valkey://` is another word for `redis://`. `NAME` is a \
+            `redis_cache_upstream`. A host is resolved when nginx starts, and with a `resolver` of \
+            nginx again when its TTL is over or a connection was lost. Only GET and HEAD are looked \
             up, and never a request with an Authorization header. It is the content handler of \
             the location, so no other may stand beside it.",
-        set: setters::pass,
+        action: Level(setters::pass),
     },
     Directive {
         name: c"redis_cache",
-        arguments: "URL | off",
+        arguments: "URL | NAME | off",
         default: "off",
         context: Context::Any,
         arity: (1, 1),
@@ -87,7 +36,7 @@ pub const DIRECTIVES: &[Directive] = &[
             once, also where it goes through several locations that inherit the directive. The \
             lookup comes before `try_files`, so that such a location asks Redis for its files \
             too. A location with `redis_cache_pass` does not inherit it.",
-        set: setters::in_place,
+        action: Level(setters::in_place),
     },
     Directive {
         name: c"redis_cache_fallback",
@@ -98,7 +47,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "The named location that answers after a miss, a bypass or any trouble with Redis, \
             with the request's method, body and URI as they came. Without it a miss is 404, a \
             method other than GET and HEAD 405, a timeout 504 and another error 502.",
-        set: setters::fallback,
+        action: Level(setters::fallback),
     },
     Directive {
         name: c"redis_cache_key",
@@ -112,7 +61,7 @@ pub const DIRECTIVES: &[Directive] = &[
             raw form `$http_host$request_uri hash=md5 prefix=:1:`, which is the key of the 2014 \
             package; both are computed from the request as it was sent. A key that comes out \
             empty or above 64 KiB is a bypass.",
-        set: setters::key,
+        action: Level(setters::key),
     },
     Directive {
         name: c"redis_cache_format",
@@ -123,7 +72,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "What lies under a key: `http`, a whole HTTP/1.1 message with status, header and \
             body; or `raw`, the body alone, sent as 200 with the type that `types` and \
             `default_type` give. See format.md.",
-        set: setters::format,
+        action: Level(setters::format),
     },
     Directive {
         name: c"redis_cache_io",
@@ -134,7 +83,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "How Redis is asked. `event` does it on nginx's own event loop: the worker never \
             waits, and the lookups of one turn leave in one write. `blocking` queries hold the \
             worker, for at most `redis_cache_timeout` each.",
-        set: setters::io,
+        action: Level(setters::io),
     },
     Directive {
         name: c"redis_cache_connections",
@@ -144,7 +93,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "Connections that a worker keeps to one endpoint, 1 to 64. Count them against Redis' \
             `maxclients`: boxes times workers times N.",
-        set: setters::connections,
+        action: Level(setters::connections),
     },
     Directive {
         name: c"redis_cache_queue",
@@ -154,7 +103,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "Lookups of a worker to one endpoint that may wait at a time, 1 to 1000000. One more \
             goes to the fallback at once, with the reason `overload`.",
-        set: setters::queue,
+        action: Level(setters::queue),
     },
     Directive {
         name: c"redis_cache_buffers",
@@ -165,7 +114,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "Memory of a worker for the values of one endpoint, received or being sent, 64k to \
             64g. A lookup that begins while it is used up goes to the fallback, with the reason \
             `overload`. Answers that are being collected to be stored find room in half of it.",
-        set: setters::buffers,
+        action: Level(setters::buffers),
     },
     Directive {
         name: c"redis_cache_connect_timeout",
@@ -175,7 +124,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "The longest that connecting may take, handshake included, 1ms to 1h. It is part of \
             `redis_cache_timeout`.",
-        set: setters::connect_timeout,
+        action: Level(setters::connect_timeout),
     },
     Directive {
         name: c"redis_cache_timeout",
@@ -185,7 +134,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "The longest that a lookup may take, waiting and connecting included, 1ms to 1h. \
             After it the fallback answers.",
-        set: setters::timeout,
+        action: Level(setters::timeout),
     },
     Directive {
         name: c"redis_cache_breaker",
@@ -196,7 +145,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "After N connection faults in a row (1 to 1000000) a worker asks the endpoint nothing \
             for TIME (1ms to 1h), and then lets one probe decide. Meanwhile the fallback answers \
             at once, with the reason `breaker`.",
-        set: setters::breaker,
+        action: Level(setters::breaker),
     },
     Directive {
         name: c"redis_cache_max_size",
@@ -206,7 +155,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "Larger values are not served, 1 byte to 512m and not above `redis_cache_buffers`. \
             A key found larger is not asked for again for 5 seconds.",
-        set: setters::max_size,
+        action: Level(setters::max_size),
     },
     Directive {
         name: c"redis_cache_bypass",
@@ -216,7 +165,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, MANY),
         help: "Redis is not asked if one of the strings, which contain variables, is neither empty \
             nor `0`, as with proxy_cache_bypass: `redis_cache_bypass $cookie_sessionid;`.",
-        set: setters::bypass,
+        action: Level(setters::bypass),
     },
     Directive {
         name: c"redis_cache_username",
@@ -225,7 +174,7 @@ pub const DIRECTIVES: &[Directive] = &[
         context: Context::Any,
         arity: (1, 1),
         help: "The ACL user, where the URL names none. Needs a password.",
-        set: setters::username,
+        action: Level(setters::username),
     },
     Directive {
         name: c"redis_cache_password_file",
@@ -236,7 +185,7 @@ pub const DIRECTIVES: &[Directive] = &[
         help: "A file with the password and nothing else; one line end behind it does not count. \
             Read when nginx starts and on reload. A relative path starts at nginx's \
             configuration prefix.",
-        set: setters::password_file,
+        action: Level(setters::password_file),
     },
     Directive {
         name: c"redis_cache_status_header",
@@ -246,7 +195,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "Adds `Cache-Status` (RFC 9211) with the reason to every answer of the location and \
             of its fallback.",
-        set: setters::status_header,
+        action: Level(setters::status_header),
     },
     Directive {
         name: c"redis_cache_store",
@@ -261,7 +210,7 @@ pub const DIRECTIVES: &[Directive] = &[
             with the default key those that its Location and Content-Location name; the answer \
             waits for that, within `redis_cache_timeout`. Needs `redis_cache_format http`. Leave it \
             off where the application stores by itself, as with the Django package.",
-        set: store_setters::store,
+        action: Level(store_setters::store),
     },
     Directive {
         name: c"redis_cache_valid",
@@ -275,7 +224,7 @@ pub const DIRECTIVES: &[Directive] = &[
             Statuses other than 200, 203, 300, 301, 302, 303, 307 and 308 are stored only where \
             the directive names them, by number or by `any`. 1xx, 204, 205, 206, 304, 400, 401, \
             405, 407, 408, 411 to 417, 421, 425, 426, 428, 429 and 431 are never stored.",
-        set: store_setters::valid,
+        action: Level(store_setters::valid),
     },
     Directive {
         name: c"redis_cache_no_store",
@@ -287,7 +236,7 @@ pub const DIRECTIVES: &[Directive] = &[
             empty nor `0` when its header arrives, as with proxy_no_cache: \
             `redis_cache_no_store $upstream_http_x_private;`. A request that \
             `redis_cache_bypass` names is not stored either way.",
-        set: store_setters::no_store,
+        action: Level(store_setters::no_store),
     },
     Directive {
         name: c"redis_cache_ignore_headers",
@@ -299,7 +248,7 @@ pub const DIRECTIVES: &[Directive] = &[
             `Cache-Control`, `CDN-Cache-Control`, `Set-Cookie`, `Vary`. An answer whose Set-Cookie \
             is ignored is stored without it: be sure that its body is for everybody. With Vary \
             ignored, one page is sent to all, also a stored one that another writer made vary.",
-        set: store_setters::ignore_headers,
+        action: Level(store_setters::ignore_headers),
     },
     Directive {
         name: c"redis_cache_hide_header",
@@ -309,7 +258,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "A header field of stored pages that is not sent on a hit, as proxy_hide_header. It \
             may stand several times.",
-        set: store_setters::hide_header,
+        action: Level(store_setters::hide_header),
     },
     Directive {
         name: c"redis_cache_revalidate",
@@ -321,7 +270,7 @@ pub const DIRECTIVES: &[Directive] = &[
             away: the application is asked with If-None-Match or If-Modified-Since, and after a \
             304 the stored page is sent and is fresh again. Needs `redis_cache_store on`; what is \
             to be revalidated is kept for `redis_cache_keep`.",
-        set: store_setters::revalidate,
+        action: Level(store_setters::revalidate),
     },
     Directive {
         name: c"redis_cache_keep",
@@ -331,7 +280,7 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "For how long Redis keeps a page with a validator when it is no longer fresh, 1ms to \
             10y. Counts with `redis_cache_revalidate on` alone.",
-        set: store_setters::keep,
+        action: Level(store_setters::keep),
     },
     Directive {
         name: c"redis_cache_request_control",
@@ -343,6 +292,19 @@ pub const DIRECTIVES: &[Directive] = &[
             newer page than the stored one, and `only-if-cached` is answered with 504 where there \
             is none. Off, any visitor's reload is served from Redis. `no-store` of a request is \
             obeyed always.",
-        set: store_setters::request_control,
+        action: Level(store_setters::request_control),
+    },
+    Directive {
+        name: c"redis_cache_upstream",
+        arguments: "NAME { ... }",
+        default: "-",
+        context: Context::Http,
+        arity: (1, 1),
+        help: "Servers that belong together, under a name for `redis_cache_pass` and `redis_cache`: \
+            several servers, a primary and its replicas, the servers that sentinels name, or a \
+            cluster. It may stand in front of its use or behind it. What it does not say of \
+            connections comes from the location that names it; what it says outweighs the \
+            location. `redis_cache_io blocking` takes one with a single server alone.",
+        action: Block,
     },
 ];

@@ -2,17 +2,25 @@
 //! ([`Settings`]), how levels inherit, and the plan that a location ends up with ([`Plan`]).
 
 mod check;
+mod directive;
 pub mod directives;
 mod plan;
 mod setters;
 mod settings;
 mod store_setters;
+mod upstream;
+pub mod upstream_directives;
+mod upstream_setters;
 pub mod value;
 
 pub use check::{conflict, fallback_cycle};
-pub use directives::{Context, DIRECTIVES, Directive};
+pub use directive::{Context, Directive, MANY};
+pub use directives::DIRECTIVES;
 pub use plan::{Connections, Door, KeySource, Plan, StoreRules};
+pub use setters::is_name as is_upstream_name;
 pub use settings::{Format, Ignored, Io, KeySetting, Settings, Validity};
+pub use upstream::{Target, UpstreamSettings};
+pub use upstream_directives::{UPSTREAM_DIRECTIVES, in_upstream};
 
 /// A string with nginx variables, compiled by nginx; an index into its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

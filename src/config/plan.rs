@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Template;
 use super::settings::{Format, Ignored, Io, Settings, Validity};
+use super::upstream::{Target, UpstreamSettings};
 use crate::key::{Hash, KeyShape};
 use crate::redis::breaker::BreakerSettings;
-use crate::redis::endpoint::Endpoint;
+use crate::redis::upstream::Upstream;
 
 /// What a key is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +20,12 @@ pub enum KeySource {
     Template(Template),
 }
 
-/// Settings of the connections of a worker to one endpoint.
+/// Settings of the connections of a worker to one upstream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connections {
     /// Whom to speak to, user and password included.
-    pub endpoint: Endpoint,
-    /// `redis_cache_connections`.
+    pub upstream: Upstream,
+    /// `redis_cache_connections`, to each server.
     pub connections: usize,
     /// `redis_cache_queue`: lookups in waiting.
     pub queue: usize,
@@ -96,23 +97,39 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a lookup at `door` for `endpoint` under `settings`; an error is a sentence for
-    /// `nginx -t`.
-    pub fn new(settings: &Settings, door: Door, endpoint: &Endpoint) -> Result<Self, String> {
-        let mut endpoint = endpoint.clone();
-        if let Some(username) = &settings.username {
-            if endpoint.username.replace(username.clone()).is_some() {
-                return Err(twice("user", "redis_cache_username"));
+    /// The plan of a lookup at `door` under `settings`, asking `target`, which may be one of
+    /// `upstreams`; an error is a sentence for `nginx -t`.
+    pub fn new(
+        settings: &Settings,
+        door: Door,
+        target: &Target,
+        upstreams: &[UpstreamSettings],
+    ) -> Result<Self, String> {
+        let mut effective = Settings::default();
+        let upstream = match target {
+            Target::Url(endpoint) => Upstream::of(endpoint),
+            Target::Upstream(name) => {
+                let block =
+                    upstreams.iter().find(|block| block.name == *name).ok_or_else(|| {
+                        format!(
+                            "names \"{name}\", which is neither a URL nor a redis_cache_upstream"
+                        )
+                    })?;
+                effective.clone_from(&block.settings);
+                effective.timeout = settings.timeout.or(effective.timeout);
+                block.upstream()?
             }
-        }
-        if let Some(password) = &settings.password {
-            if endpoint.password.replace(password.clone()).is_some() {
-                return Err(twice("password", "redis_cache_password_file"));
-            }
-        }
-        if endpoint.username.is_some() && endpoint.password.is_none() {
+        };
+        effective.inherit(settings);
+        Self::with(&effective, door, upstream)
+    }
+
+    fn with(settings: &Settings, door: Door, upstream: Upstream) -> Result<Self, String> {
+        let upstream = logged_in(upstream, settings)?;
+        let io = settings.io.unwrap_or_default();
+        if io == Io::Blocking && upstream.only_server().is_none() {
             return Err(format!(
-                "a user without a password is given for {endpoint}: add redis_cache_password_file"
+                "redis_cache_io blocking asks one server alone, and {upstream} is more than that"
             ));
         }
         let max_size = settings.max_size.unwrap_or(8 << 20);
@@ -146,7 +163,7 @@ impl Plan {
         Ok(Self {
             door,
             connections: Connections {
-                endpoint,
+                upstream,
                 connections: settings.connections.unwrap_or(2),
                 queue: settings.queue.unwrap_or(1024),
                 buffers,
@@ -159,7 +176,7 @@ impl Plan {
             key_source,
             key_shape,
             format,
-            io: settings.io.unwrap_or_default(),
+            io,
             timeout: settings.timeout.unwrap_or(Duration::from_millis(100)),
             max_size,
             bypass: settings.bypass.clone().unwrap_or_default(),
@@ -184,6 +201,26 @@ impl StoreRules {
     }
 }
 
+/// The upstream with the user and the password of the directives.
+fn logged_in(mut upstream: Upstream, settings: &Settings) -> Result<Upstream, String> {
+    if let Some(username) = &settings.username {
+        if upstream.login.username.replace(username.clone()).is_some() {
+            return Err(twice("user", "redis_cache_username"));
+        }
+    }
+    if let Some(password) = &settings.password {
+        if upstream.login.password.replace(password.clone()).is_some() {
+            return Err(twice("password", "redis_cache_password_file"));
+        }
+    }
+    if upstream.login.username.is_some() && upstream.login.password.is_none() {
+        return Err(format!(
+            "a user without a password is given for {upstream}: add redis_cache_password_file"
+        ));
+    }
+    Ok(upstream)
+}
+
 fn twice(what: &str, directive: &str) -> String {
     format!("the {what} is given twice, in the URL and by {directive}: leave one of them out")
 }
@@ -191,18 +228,20 @@ fn twice(what: &str, directive: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::endpoint::Secret;
+    use crate::config::upstream::ServerSetting;
+    use crate::redis::endpoint::{Endpoint, Secret};
+    use crate::redis::upstream::Duty;
 
     fn plan(url: &str, settings: &Settings) -> Result<Plan, String> {
-        Plan::new(settings, Door::Pass, &Endpoint::parse(url).unwrap())
+        Plan::new(settings, Door::Pass, &Target::Url(Endpoint::parse(url).unwrap()), &[])
     }
 
     #[test]
     fn credentials_come_from_one_place() {
         let user = Settings { username: Some("u".into()), ..Settings::default() };
         let both = Settings { password: Some(Secret("p".into())), ..user.clone() };
-        let endpoint = plan("redis://h", &both).unwrap().connections.endpoint;
-        assert_eq!(endpoint.username.as_deref(), Some("u"));
+        let upstream = plan("redis://h", &both).unwrap().connections.upstream;
+        assert_eq!(upstream.login.username.as_deref(), Some("u"));
         assert!(plan("redis://h", &user).unwrap_err().contains("without a password"));
         assert!(plan("redis://:x@h", &both).unwrap_err().contains("given twice"));
         assert!(plan("redis://a:x@h", &user).unwrap_err().contains("redis_cache_username"));
@@ -231,5 +270,37 @@ mod tests {
     fn a_value_must_fit_into_the_buffers() {
         let small = Settings { buffers: Some(1 << 20), ..Settings::default() };
         assert!(plan("redis://h", &small).unwrap_err().contains("redis_cache_buffers"));
+    }
+
+    #[test]
+    fn a_block_outweighs_the_location_that_names_it() {
+        let server = ServerSetting {
+            endpoint: Endpoint::parse("redis://h").unwrap(),
+            duty: Duty::Primary,
+            weight: None,
+        };
+        let seconds = |n| Some(Duration::from_secs(n));
+        let block = Settings { queue: Some(5), timeout: seconds(5), ..Settings::default() };
+        let block = UpstreamSettings {
+            settings: block,
+            servers: vec![server.clone()],
+            ..UpstreamSettings::new("pages")
+        };
+        let two = UpstreamSettings {
+            name: "two".into(),
+            servers: vec![server.clone(), server],
+            ..block.clone()
+        };
+        let location = Settings { queue: Some(9), buffers: Some(64 << 20), ..Settings::default() };
+        let plan = |settings: &Settings, name: &str| {
+            let target = Target::Upstream(name.into());
+            Plan::new(settings, Door::Pass, &target, &[block.clone(), two.clone()])
+        };
+        let found = plan(&location, "pages").unwrap();
+        assert_eq!((found.connections.queue, found.timeout), (5, Duration::from_secs(5)));
+        let hasty = Settings { timeout: seconds(1), io: Some(Io::Blocking), ..location };
+        assert_eq!(plan(&hasty, "pages").unwrap().timeout, Duration::from_secs(1));
+        assert!(plan(&hasty, "other").unwrap_err().contains("names \"other\""));
+        assert!(plan(&hasty, "two").unwrap_err().contains("twice"));
     }
 }

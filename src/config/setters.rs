@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::settings::{Format, Io, KeySetting, Settings};
+use super::upstream::Target;
 use super::{Environment, Template, value};
 use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
@@ -59,7 +60,7 @@ pub(super) fn pass(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    once(&mut settings.pass, endpoint(first(arguments))?)
+    once(&mut settings.pass, target(first(arguments))?)
 }
 
 pub(super) fn in_place(
@@ -69,12 +70,27 @@ pub(super) fn in_place(
 ) -> Result<(), String> {
     let found = match first(arguments) {
         "off" => None,
-        url => Some(endpoint(url)?),
+        named => Some(target(named)?),
     };
     once(&mut settings.in_place, found)
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, String> {
+/// A URL, or the name of an upstream.
+fn target(text: &str) -> Result<Target, String> {
+    if is_name(text) {
+        Ok(Target::Upstream(text.to_owned()))
+    } else {
+        endpoint(text).map(Target::Url)
+    }
+}
+
+/// Whether an upstream may have this name.
+pub fn is_name(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    !text.is_empty() && text.bytes().all(known)
+}
+
+pub(super) fn endpoint(url: &str) -> Result<Endpoint, String> {
     Endpoint::parse(url)
         .map_err(|error| format!("has the URL \"{}\", which {error}", without_secrets(url)))
 }
@@ -279,7 +295,15 @@ pub(super) fn password_file(
     arguments: &[&str],
     environment: &mut dyn Environment,
 ) -> Result<(), String> {
-    let path = first(arguments);
+    let password = read_password(first(arguments), environment)?;
+    once(&mut settings.password, password)
+}
+
+/// The password in a file.
+pub(super) fn read_password(
+    path: &str,
+    environment: &mut dyn Environment,
+) -> Result<Secret, String> {
     let content = environment.read_file(path)?;
     let text =
         std::str::from_utf8(&content).map_err(|_| format!("names {path}, which is not UTF-8"))?;
@@ -288,7 +312,7 @@ pub(super) fn password_file(
     if password.is_empty() || password.contains(['\n', '\0']) {
         return Err(format!("names {path}, which must hold one password on one line"));
     }
-    once(&mut settings.password, Secret(password.to_owned()))
+    Ok(Secret(password.to_owned()))
 }
 
 pub(super) fn status_header(

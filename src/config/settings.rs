@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Template;
+use super::upstream::Target;
 use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
-use crate::redis::endpoint::{Endpoint, Secret};
+use crate::redis::endpoint::Secret;
 
 /// `redis_cache_format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +71,7 @@ macro_rules! settings {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Settings {
             /// `redis_cache_pass`: a content handler is not inherited by nested locations.
-            pub pass: Option<Endpoint>,
+            pub pass: Option<Target>,
             $($(#[$doc])* pub $field: Option<$type>,)*
         }
 
@@ -85,7 +86,7 @@ macro_rules! settings {
 
 settings! {
     /// `redis_cache`; the inner `None` is `off`.
-    in_place: Option<Endpoint>,
+    in_place: Option<Target>,
     /// `redis_cache_fallback`, with its `@`.
     fallback: String,
     /// `redis_cache_key`.
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn inner_levels_win_and_the_handler_stays_where_it_is() {
         let around = Settings {
-            pass: Endpoint::parse("redis://h").ok(),
+            pass: Some(Target::Upstream("pages".into())),
             queue: Some(1),
             max_size: Some(10),
             ..Settings::default()

@@ -1,35 +1,55 @@
-//! The event engine: the connections of one worker to one endpoint, on nginx's event loop. What
-//! to write and what a reply means is [`Link`]'s; this connects, reads, writes and times.
+//! The event engine: the connections of one worker to one server, on nginx's event loop. What to
+//! write and what a reply means is [`Link`]'s; this connects, reads, writes and times.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use socket2::SockAddr;
 
 use super::conf::{EndpointConf, MainConf};
-use super::delivery::{deliver, refuse};
+use super::delivery::refuse;
 use super::memory::Memory;
 use super::socket::{Owner, Peer, Progress};
-use super::worker::{Answer, Desk};
+use super::worker::{Desk, Place, Report};
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::breaker::{Admission, Breaker};
-use crate::redis::endpoint::ServerAddr;
-use crate::redis::link::{Event, Link, Waiter};
+use crate::redis::endpoint::Address;
+use crate::redis::errand::{Errand, Task};
+use crate::redis::handshake::Greeting;
+use crate::redis::link::{Link, Query, Waiter};
 use crate::redis::oversize::Oversize;
-use crate::redis::reader::{Admit, Frame};
 
 /// What is read from one connection in a turn, in bytes: others get their turn too.
 const READ_A_TURN: usize = 1 << 20;
 
-/// The connections of one worker to one endpoint.
+/// How long a reply to an errand is awaited, at least.
+const ERRAND_PATIENCE: Duration = Duration::from_millis(250);
+
+/// The server of a client.
+pub(super) struct Server {
+    pub address: Address,
+    /// Its socket addresses.
+    pub at: Vec<SockAddr>,
+    /// `$redis_cache_server`.
+    pub name: Rc<str>,
+    /// How connections to it begin.
+    pub greeting: Greeting,
+    /// Whether it belongs to a cluster.
+    pub redirects: bool,
+    /// How many connections there may be.
+    pub connections: usize,
+}
+
+/// The connections of one worker to one server.
 pub(super) struct Client {
-    at: usize,
+    place: Place,
     conf: &'static EndpointConf,
-    addresses: Vec<SockAddr>,
-    connections: Vec<Connection>,
-    breaker: Breaker,
-    oversize: Oversize,
+    pub server: Server,
+    pub(super) connections: Vec<Connection>,
+    pub(super) breaker: Breaker,
+    pub(super) oversize: Oversize,
 }
 
 /// A lookup that may be asked.
@@ -49,50 +69,84 @@ pub(super) struct Asked<'a> {
 }
 
 /// One connection, open or not.
-struct Connection {
-    link: Link,
-    peer: Option<Peer>,
+pub(super) struct Connection {
+    pub link: Link,
+    pub peer: Option<Peer>,
     owner: Box<Owner>,
-    backoff: Backoff,
+    pub backoff: Backoff,
     /// Why connecting failed last.
     failure: Reason,
     /// The address that is tried next.
     next_address: usize,
     /// Addresses that this attempt has not tried yet.
     untried: usize,
-    /// A sign of life is wanted as soon as the connection is ready.
-    probes: bool,
     /// When bytes came last, or a lookup was sent while none was in flight.
-    progress: Instant,
+    pub progress: Instant,
+    /// The address that it goes to is no longer one of the server: it takes nothing new.
+    leaves: bool,
+    at: Option<SockAddr>,
     /// For how long bytes may fail to come while a reply is awaited.
     patience: Duration,
 }
 
 impl Client {
-    pub fn new(main: &'static MainConf, at: usize, conf: &'static EndpointConf) -> Self {
+    pub fn new(
+        main: &'static MainConf,
+        place: Place,
+        conf: &'static EndpointConf,
+        server: Server,
+    ) -> Self {
         let connection = |number| Connection {
-            link: Link::default(),
+            link: if server.redirects { Link::with_redirects() } else { Link::default() },
             peer: None,
-            owner: Box::new(Owner { main, endpoint: at, connection: number }),
+            owner: Box::new(Owner { main, place, connection: number }),
             backoff: Backoff::default(),
             failure: Reason::Refused,
             next_address: 0,
             untried: 0,
-            probes: false,
             progress: Instant::now(),
-            patience: conf.connections.connect_timeout,
-        };
-        let address = |address: &ServerAddr| match address {
-            ServerAddr::Tcp(address) => Some(SockAddr::from(*address)),
-            ServerAddr::Unix(path) => SockAddr::unix(path).ok(),
+            leaves: false,
+            at: None,
+            patience: conf.connections.connect_timeout.max(ERRAND_PATIENCE),
         };
         Self {
-            at,
+            place,
             conf,
-            addresses: conf.addresses.iter().filter_map(address).collect(),
-            connections: (0..conf.connections.connections).map(connection).collect(),
+            connections: (0..server.connections).map(connection).collect(),
+            server,
             breaker: Breaker::new(conf.connections.breaker),
             oversize: Oversize::default(),
+        }
+    }
+
+    /// The place of the server.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Whether it is known that a lookup would not be answered now.
+    pub fn is_out(&self, now: Instant) -> bool {
+        let waits = |c: &Connection| c.link.is_down() && c.backoff.holds(now);
+        self.breaker.is_open() || self.connections.iter().all(waits)
+    }
+
+    /// Lets a probe through, if the breaker wants one.
+    pub fn look_after(&mut self, now: Instant, desk: &mut Desk) {
+        if self.breaker.is_open() && self.breaker.admit(now) == Admission::Probe {
+            self.run(Errand::new(Task::Ping, ""), desk);
+        }
+    }
+
+    /// The server has these addresses now. Connections to others end when what they are asked is
+    /// answered.
+    pub fn move_to(&mut self, addresses: Vec<SockAddr>, desk: &mut Desk) {
+        self.server.at = addresses;
+        for (number, connection) in self.connections.iter_mut().enumerate() {
+            connection.leaves = connection.peer.is_some()
+                && !connection.at.as_ref().is_some_and(|at| self.server.at.contains(at));
+            if connection.leaves {
+                desk.flush_later(self.place, number);
+            }
         }
     }
 
@@ -117,11 +171,11 @@ impl Client {
             Admission::Ask => {}
             Admission::Refuse => return Err(Reason::Breaker),
             Admission::Probe => {
-                self.probe(desk);
+                self.run(Errand::new(Task::Ping, ""), desk);
                 return Err(Reason::Breaker);
             }
         }
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let hash = hash_of(key);
         let number = usize::try_from(hash % self.connections.len().max(1) as u64).unwrap_or(0);
         let connection = self.connections.get(number).ok_or(Reason::Internal)?;
         if connection.link.is_down() && connection.backoff.holds(now) {
@@ -143,29 +197,48 @@ impl Client {
         if connection.link.is_down() {
             self.connect(number, desk, memory);
         } else if connection.link.is_ready() {
-            desk.flush_later(self.at, number);
+            desk.flush_later(self.place, number);
         }
     }
 
-    /// Looks for a sign of life, on the first connection; no request waits for it.
-    fn probe(&mut self, desk: &mut Desk) {
+    /// Takes a query that another server could not answer, or that nobody could be asked before.
+    pub fn take(&mut self, query: Query, now: Instant, desk: &mut Desk, memory: &Memory) {
+        match self.route(&query.key, now, desk) {
+            Ok(Admitted { connection: number, .. }) => {
+                let Some(connection) = self.connections.get_mut(number) else { return };
+                connection.link.enqueue_query(query);
+                if connection.link.is_down() {
+                    self.connect(number, desk, memory);
+                } else {
+                    desk.flush_later(self.place, number);
+                }
+            }
+            Err(reason) => refuse(&[query], reason, desk),
+        }
+    }
+
+    /// Runs an errand, on the first connection; no request waits for it.
+    pub fn run(&mut self, errand: Errand, desk: &mut Desk) {
         let Some(connection) = self.connections.first_mut() else { return };
-        connection.probes = true;
-        desk.flush_later(self.at, 0);
+        connection.link.run(errand);
+        desk.flush_later(self.place, 0);
     }
 
     /// Connects to the first address of the server that answers.
     fn connect(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         if let Some(connection) = self.connections.get_mut(number) {
-            connection.untried = self.addresses.len();
+            connection.untried = self.server.at.len();
         }
         self.connect_to_next(number, desk, memory);
     }
 
     fn connect_to_next(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let address = self.addresses.get(connection.next_address % self.addresses.len().max(1));
+        let addresses = &self.server.at;
+        let address = addresses.get(connection.next_address % addresses.len().max(1));
         connection.untried = connection.untried.saturating_sub(1);
+        connection.leaves = false;
+        connection.at = address.cloned();
         let peer = address.and_then(|address| Peer::connect(address, &mut connection.owner));
         let Some(peer) = peer else {
             self.fail(number, Reason::Refused, desk, memory);
@@ -183,7 +256,7 @@ impl Client {
     /// The connection is made.
     fn introduce(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.link.connected(&self.conf.connections.endpoint);
+        connection.link.connected(&self.server.greeting);
         self.write(number, desk, memory);
     }
 
@@ -191,18 +264,19 @@ impl Client {
     pub fn flush(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         if connection.link.is_down() {
-            if connection.probes || !connection.link.is_idle() {
+            if !connection.link.is_idle() {
                 self.connect(number, desk, memory);
             }
             return;
         }
-        if !connection.link.is_ready() {
+        if connection.leaves && !connection.link.awaits_reply() {
+            self.leave(number, desk, memory);
+            return;
+        }
+        if !connection.link.is_ready() || connection.leaves {
             return;
         }
         let was_quiet = !connection.link.awaits_reply();
-        if std::mem::take(&mut connection.probes) {
-            connection.link.ping();
-        }
         connection.link.pump(|ticket| desk.lot.holds(ticket));
         if was_quiet && connection.link.awaits_reply() {
             connection.progress = Instant::now();
@@ -212,6 +286,15 @@ impl Client {
             }
         }
         self.write(number, desk, memory);
+    }
+
+    /// Ends a connection to an address that is no longer one of the server.
+    fn leave(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        connection.close();
+        if !connection.link.is_idle() {
+            self.connect(number, desk, memory);
+        }
     }
 
     fn write(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
@@ -304,62 +387,13 @@ impl Client {
     /// What is left to do after reading: send what the window now allows, or rest.
     fn rest(&mut self, number: usize, desk: &mut Desk) {
         let Some(connection) = self.connections.get_mut(number) else { return };
-        if connection.link.has_unsent() {
-            desk.flush_later(self.at, number);
+        if connection.link.has_unsent() || connection.leaves {
+            desk.flush_later(self.place, number);
         } else if connection.link.is_ready() && connection.link.is_idle() {
             if Peer::worker_is_exiting() {
                 connection.close();
             } else if let Some(peer) = &connection.peer {
                 peer.set_idle(true);
-            }
-        }
-    }
-
-    fn take_replies(
-        &mut self,
-        number: usize,
-        desk: &mut Desk,
-        memory: &Memory,
-    ) -> Result<(), Reason> {
-        let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
-        let mut unserved = Vec::new();
-        loop {
-            let next = connection.link.next(|query, size| {
-                let wanted = |w: Waiter| w.max_size >= size && desk.lot.holds(w.ticket);
-                if memory.has_room_for(size) && query.waiters().any(wanted) {
-                    return Admit::Take;
-                }
-                unserved.extend(query.waiters().map(|waiter| (waiter, size)));
-                Admit::Skip
-            })?;
-            // Nobody waits for the end of a value that is not kept.
-            for (waiter, size) in unserved.drain(..) {
-                let reason =
-                    if size > waiter.max_size { Reason::TooLarge } else { Reason::Overload };
-                desk.deposit(waiter.ticket, Answer::Fault(reason));
-            }
-            match next {
-                None => return Ok(()),
-                Some(Event::Ready) => {
-                    connection.backoff.succeeded();
-                    if let Some(peer) = &connection.peer {
-                        peer.clear_connect_timer();
-                    }
-                    desk.flush_later(self.at, number);
-                }
-                Some(Event::Pong(Frame::Error(..))) => {
-                    self.breaker.fault(Instant::now());
-                }
-                Some(Event::Pong(_)) => self.breaker.success(),
-                Some(Event::Reply(query, frame)) => {
-                    let oversize = &mut self.oversize;
-                    match deliver(&query, frame, oversize, desk, memory) {
-                        Some(reason) if reason.is_connection_fault() => {
-                            self.breaker.fault(Instant::now());
-                        }
-                        _ => self.breaker.success(),
-                    }
-                }
             }
         }
     }
@@ -397,6 +431,7 @@ impl Client {
                 self.oversize.remember(&query.key, query.max_size(), now);
             }
         }
+        desk.report(self.place, Report::Trouble);
         refuse(&remains.lost, reason, desk);
         if was_ready && reason != Reason::Timeout {
             connection.link.retry(remains.retry);
@@ -413,6 +448,25 @@ impl Client {
     pub fn close_all(&mut self) {
         self.connections.iter_mut().for_each(Connection::close);
     }
+
+    /// Closes every connection, for a server that is no longer one. Returns the lookups that may
+    /// be asked elsewhere.
+    pub fn retire(mut self, desk: &mut Desk) -> Vec<Query> {
+        let mut elsewhere = Vec::new();
+        for connection in &mut self.connections {
+            connection.close_peer();
+            let remains = connection.link.end(false);
+            refuse(&remains.lost, Reason::Closed, desk);
+            elsewhere.extend(remains.retry);
+            elsewhere.extend(connection.link.take_unsent());
+        }
+        elsewhere
+    }
+}
+
+/// The hash of a key, by which its connection is chosen.
+pub(super) fn hash_of(key: &[u8]) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
 }
 
 impl Connection {

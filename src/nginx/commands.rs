@@ -5,13 +5,12 @@ use std::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF, NGX_HTTP_SRV_CONF,
-    NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
+    NGX_CONF_1MORE, NGX_CONF_BLOCK, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 
-use super::conf;
-use crate::config::directives::MANY;
-use crate::config::{Context, DIRECTIVES, Directive};
+use super::{conf, upstream_block};
+use crate::config::{Context, DIRECTIVES, Directive, MANY};
 
 const COUNT: usize = DIRECTIVES.len() + 1;
 
@@ -46,7 +45,11 @@ const fn flags(directive: &Directive) -> ngx_uint_t {
     let mut flags = match directive.context {
         Context::Location => NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF,
         Context::Any => NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF,
+        Context::Http | Context::Upstream => NGX_HTTP_MAIN_CONF,
     };
+    if directive.begins_block() {
+        flags |= NGX_CONF_BLOCK;
+    }
     let (least, largest) = directive.arity;
     if largest == MANY {
         flags |= NGX_CONF_1MORE;
@@ -72,14 +75,17 @@ unsafe extern "C" fn set(
     let result = unsafe {
         let at = usize::try_from(command.offset_from(table())).unwrap_or(usize::MAX);
         match DIRECTIVES.get(at) {
-            Some(directive) => conf::apply(cf, directive, &mut *conf.cast()),
-            None => Err("an unknown directive".to_owned()),
+            Some(directive) if directive.begins_block() => upstream_block::parse(cf),
+            Some(directive) => conf::apply(cf, directive, &mut *conf.cast()).map_err(Some),
+            None => Err(Some("an unknown directive".to_owned())),
         }
     };
     match result {
         Ok(()) => ptr::null_mut(),
         Err(sentence) => {
-            ngx::ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{sentence}");
+            if let Some(sentence) = sentence {
+                ngx::ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{sentence}");
+            }
             NGX_CONF_ERROR as *mut c_char
         }
     }

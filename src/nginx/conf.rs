@@ -18,15 +18,18 @@ use ngx::http::{
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, handler, rc};
 use crate::config::{
-    self, Connections, Directive, Door, Environment, Plan, Settings, Template, fallback_cycle,
+    self, Connections, Directive, Door, Environment, Plan, Settings, Template, UpstreamSettings,
+    fallback_cycle,
 };
-use crate::redis::endpoint::ServerAddr;
+use crate::redis::endpoint::{Address, ServerAddr};
 
 /// Configuration of the http block: what locations share, and the state of the worker process.
 #[derive(Default)]
 pub(super) struct MainConf {
     /// Compiled strings with variables; a [`Template`] is an index.
     pub templates: Vec<ngx_http_complex_value_t>,
+    /// Every `redis_cache_upstream`.
+    pub upstreams: Vec<UpstreamSettings>,
     /// Endpoints; [`ActivePlan::endpoint`] is an index.
     pub endpoints: Vec<EndpointConf>,
     sites: Vec<Site>,
@@ -40,12 +43,22 @@ pub(super) struct MainConf {
     pub worker: RefCell<Option<Box<Worker>>>,
 }
 
-/// One endpoint, its addresses resolved.
+/// One endpoint, the addresses that it names resolved.
 pub(super) struct EndpointConf {
     pub connections: Connections,
-    pub addresses: Vec<ServerAddr>,
-    /// `$redis_cache_server`.
+    addresses: Vec<(Address, Vec<ServerAddr>)>,
+    /// Its name in the error log.
     pub name: String,
+}
+
+impl EndpointConf {
+    /// Where a server is, as far as it is known without asking anybody.
+    pub fn addresses_of(&self, server: &Address) -> Vec<ServerAddr> {
+        match self.addresses.iter().find(|(known, _)| known == server) {
+            Some((_, addresses)) => addresses.clone(),
+            None => server.literal().into_iter().collect(),
+        }
+    }
 }
 
 /// Configuration of a location.
@@ -73,9 +86,9 @@ struct Site {
 }
 
 /// What directives need of nginx.
-struct ConfEnvironment<'a> {
-    cf: *mut ngx_conf_t,
-    templates: &'a mut Vec<ngx_http_complex_value_t>,
+pub(super) struct ConfEnvironment<'a> {
+    pub cf: *mut ngx_conf_t,
+    pub templates: &'a mut Vec<ngx_http_complex_value_t>,
 }
 
 impl Environment for ConfEnvironment<'_> {
@@ -121,6 +134,15 @@ impl Environment for ConfEnvironment<'_> {
     }
 }
 
+/// The directive that is being parsed, and its arguments.
+///
+/// # Safety
+/// `cf` is nginx's context during parsing.
+pub(super) unsafe fn words_of<'a>(cf: *mut ngx_conf_t) -> Vec<&'a [u8]> {
+    // SAFETY: `cf` is valid, and its arguments are an array of strings.
+    unsafe { (*(*cf).args).as_slice::<ngx_str_t>().iter().map(|word| bytes_of(*word)).collect() }
+}
+
 /// Applies one directive to a location configuration.
 ///
 /// # Safety
@@ -134,15 +156,11 @@ pub(super) unsafe fn apply(
     // the name of the directive.
     unsafe {
         let main = Module::main_conf_mut(&*cf).ok_or("there is no http block")?;
-        let arguments: Vec<&[u8]> = (*(*cf).args)
-            .as_slice::<ngx_str_t>()
-            .iter()
-            .skip(1)
-            .map(|arg| bytes_of(*arg))
-            .collect();
+        let words = words_of(cf);
+        let arguments = words.get(1..).unwrap_or_default();
         let had_handler = conf.settings.pass.is_some();
         let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
-        directive.apply(&mut conf.settings, &arguments, &mut environment)?;
+        directive.apply(&mut conf.settings, arguments, &mut environment)?;
         if conf.settings.pass.is_some() && matches!(conf.settings.in_place, Some(Some(_))) {
             return Err("\"redis_cache\" and \"redis_cache_pass\" stand in one location: \
                 the request would be looked up twice"
@@ -214,7 +232,8 @@ unsafe fn try_merge(
         return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
     }
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
-    let plan = Plan::new(&conf.settings, Door::Pass, endpoint).map_err(in_place)?;
+    let plan =
+        Plan::new(&conf.settings, Door::Pass, endpoint, &main.upstreams).map_err(in_place)?;
     let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
     main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
@@ -234,7 +253,8 @@ unsafe fn try_merge(
 fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), String> {
     let Some(Some(endpoint)) = &conf.settings.in_place else { return Ok(()) };
     let named = |sentence| format!("\"redis_cache\": {sentence}");
-    let plan = Plan::new(&conf.settings, Door::InPlace, endpoint).map_err(named)?;
+    let plan =
+        Plan::new(&conf.settings, Door::InPlace, endpoint, &main.upstreams).map_err(named)?;
     let endpoint = main.endpoint(&plan.connections).map_err(named)?;
     main.looks_up_in_place = true;
     main.stores |= plan.store.is_some();
@@ -245,7 +265,7 @@ fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), Str
 impl MainConf {
     /// The index of an endpoint; all its uses must agree on its settings.
     fn endpoint(&mut self, wanted: &Connections) -> Result<usize, String> {
-        let same = |known: &EndpointConf| known.connections.endpoint.is_same_as(&wanted.endpoint);
+        let same = |known: &EndpointConf| known.connections.upstream.is_same_as(&wanted.upstream);
         if let Some(at) = self.endpoints.iter().position(same) {
             let known = self.endpoints.get(at);
             return match known.and_then(|known| config::conflict(&known.connections, wanted)) {
@@ -253,9 +273,13 @@ impl MainConf {
                 None => Ok(at),
             };
         }
-        let name = wanted.endpoint.to_string();
-        let addresses =
-            wanted.endpoint.resolve().map_err(|error| format!("cannot resolve {name}: {error}"))?;
+        let resolve = |address: &Address| match address.resolve() {
+            Ok(found) => Ok((address.clone(), found)),
+            Err(error) => Err(format!("cannot resolve {address}: {error}")),
+        };
+        let addresses: Result<Vec<_>, _> =
+            wanted.upstream.addresses().into_iter().map(resolve).collect();
+        let (addresses, name) = (addresses?, wanted.upstream.to_string());
         self.endpoints.push(EndpointConf { connections: wanted.clone(), addresses, name });
         Ok(self.endpoints.len() - 1)
     }

@@ -5,6 +5,7 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
@@ -95,6 +96,8 @@ pub(super) struct Lookup {
     pub began: Instant,
     /// How long Redis was waited for; `None` where it was not asked.
     pub took: Option<Duration>,
+    /// The server that was asked; none where it was not known yet.
+    pub server: Option<Rc<str>>,
     /// Seconds since the page was new.
     pub age: Option<u64>,
     /// Seconds for which the page stays fresh.
@@ -125,6 +128,7 @@ impl Lookup {
             key: None,
             began: Instant::now(),
             took: None,
+            server: None,
             age: None,
             ttl: None,
             value: None,

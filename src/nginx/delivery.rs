@@ -1,14 +1,96 @@
-//! A reply to everybody who waits for it.
+//! Replies as they come off a connection, each to everybody who waits for it.
 
 use std::time::Instant;
 
+use super::client::Client;
 use super::memory::{Held, Memory};
-use super::worker::{Answer, Desk};
+use super::worker::{Answer, Desk, Report};
 use crate::reason::Reason;
 use crate::redis::error_reply;
-use crate::redis::link::{Query, Waiter};
+use crate::redis::link::{Event, Query, Route, Waiter};
 use crate::redis::oversize::Oversize;
-use crate::redis::reader::Frame;
+use crate::redis::reader::{Admit, Frame};
+
+impl Client {
+    /// Takes the replies that were read on a connection; an error is the end of it.
+    pub(super) fn take_replies(
+        &mut self,
+        number: usize,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) -> Result<(), Reason> {
+        let place = self.place();
+        let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
+        let mut unserved = Vec::new();
+        loop {
+            let next = connection.link.next(|query, size| {
+                let wanted = |w: Waiter| w.max_size >= size && desk.lot.holds(w.ticket);
+                if memory.has_room_for(size) && query.waiters().any(wanted) {
+                    return Admit::Take;
+                }
+                unserved.extend(query.waiters().map(|waiter| (waiter, size)));
+                Admit::Skip
+            })?;
+            // Nobody waits for the end of a value that is not kept.
+            for (waiter, size) in unserved.drain(..) {
+                let reason =
+                    if size > waiter.max_size { Reason::TooLarge } else { Reason::Overload };
+                desk.deposit(waiter.ticket, Answer::Fault(reason));
+            }
+            match next {
+                None => return Ok(()),
+                Some(Event::Push(_)) => desk.report(place, Report::Push),
+                Some(Event::Ready) => {
+                    connection.backoff.succeeded();
+                    if let Some(peer) = &connection.peer {
+                        peer.clear_connect_timer();
+                    }
+                    desk.flush_later(place, number);
+                }
+                Some(Event::Errand(task, frame)) => {
+                    match &frame {
+                        Frame::Error(code, text)
+                            if error_reply::reason(code, text).is_connection_fault() =>
+                        {
+                            self.breaker.fault(Instant::now());
+                        }
+                        _ => self.breaker.success(),
+                    }
+                    desk.report(place, Report::Errand(task, frame));
+                }
+                Some(Event::Reply(query, Frame::Error(code, text)))
+                    if query.route == Route::Direct && is_elsewhere(&code) =>
+                {
+                    self.breaker.success();
+                    desk.report(place, Report::Elsewhere(query, code, text));
+                }
+                Some(Event::Reply(query, frame)) => {
+                    let oversize = &mut self.oversize;
+                    let fault = deliver(&query, frame, oversize, desk, memory);
+                    match fault {
+                        Some(reason) if reason.is_connection_fault() => {
+                            self.breaker.fault(Instant::now());
+                        }
+                        _ => self.breaker.success(),
+                    }
+                    if fault.is_some_and(is_misplaced) {
+                        desk.report(place, Report::Trouble);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error reply of a cluster names the server that has the key.
+fn is_elsewhere(code: &str) -> bool {
+    matches!(code, "MOVED" | "ASK")
+}
+
+/// Whether a server that answers so is not what it was held for.
+fn is_misplaced(reason: Reason) -> bool {
+    matches!(reason, Reason::ReadOnly | Reason::MasterDown | Reason::Moved | Reason::Loading)
+}
 
 /// Gives the same reason to everybody who waits.
 pub(super) fn refuse(queries: &[Query], reason: Reason, desk: &mut Desk) {
@@ -56,11 +138,11 @@ pub(super) fn deliver(
             }
             None
         }
-        Frame::Other if query.writes() => {
+        Frame::Other(_) if query.writes() => {
             desk.deposit(query.first().ticket, Answer::Done);
             None
         }
-        Frame::Other | Frame::Push => {
+        Frame::Other(_) | Frame::Push(_) => {
             refuse(std::slice::from_ref(query), Reason::Protocol, desk);
             Some(Reason::Protocol)
         }

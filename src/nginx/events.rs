@@ -1,5 +1,5 @@
 //! The events of a worker that belong to no connection: parked requests are resumed, lookups of a
-//! turn are sent, deadlines pass.
+//! turn are sent, deadlines pass, upstreams are looked after.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -20,6 +20,7 @@ pub(super) struct Events {
     resume: ngx_event_t,
     flush: ngx_event_t,
     deadline: ngx_event_t,
+    tick: ngx_event_t,
     /// What the deadline event is set to.
     armed: Option<Instant>,
     owner: Owner,
@@ -42,6 +43,7 @@ impl Events {
         resume: Handler,
         flush: Handler,
         deadline: Handler,
+        tick: Handler,
     ) -> Box<Self> {
         let event = |handler| ngx_event_t {
             handler: Some(handler),
@@ -53,6 +55,7 @@ impl Events {
             resume: event(resume),
             flush: event(flush),
             deadline: event(deadline),
+            tick: event(tick),
             armed: None,
             owner: Owner { pointers: [ptr::null_mut(); 3], ident: -1, main },
         });
@@ -60,6 +63,8 @@ impl Events {
         events.resume.data = owner;
         events.flush.data = owner;
         events.deadline.data = owner;
+        events.tick.data = owner;
+        events.tick.set_cancelable(1);
         events
     }
 
@@ -88,6 +93,13 @@ impl Events {
     pub fn post_flush(&mut self) {
         // SAFETY: as in `post_resume`.
         unsafe { ngx_post_event(&raw mut self.flush, &raw mut ngx_posted_events) }
+    }
+
+    /// Sets the tick event, which does not keep an exiting worker.
+    pub fn tick_after(&mut self, after: Duration) {
+        let millis = usize::try_from(after.as_millis()).unwrap_or(usize::MAX);
+        // SAFETY: the event is ours, and not set.
+        unsafe { ngx_add_timer(&raw mut self.tick, millis) }
     }
 
     /// The deadline event has fired.
@@ -128,8 +140,10 @@ impl Events {
                     ngx_delete_posted_event(event);
                 }
             }
-            if self.deadline.timer_set() != 0 {
-                ngx_del_timer(&raw mut self.deadline);
+            for timer in [&raw mut self.deadline, &raw mut self.tick] {
+                if (*timer).timer_set() != 0 {
+                    ngx_del_timer(timer);
+                }
             }
         }
     }

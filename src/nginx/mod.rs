@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`commands`] | nginx's commands, made from the one table of directives |
 //! | [`conf`] | configuration of http and location levels, checks at `nginx -t` |
+//! | [`upstream_block`] | the block of `redis_cache_upstream` |
 //! | [`request`] | a view of a request: headers, key text, facts |
 //! | [`list`] | nginx's header lists: reading, adding, removing |
 //! | [`context`] | the life of one lookup, kept beside its request |
@@ -22,7 +23,8 @@
 //! | [`writer`] | writes on their way to Redis |
 //! | [`events`] | its events: resume, flush, deadline |
 //! | [`memory`] | the memory of values, bounded |
-//! | [`client`] | the event engine: connections to one endpoint |
+//! | [`upstream`] | the event engine: the servers of one endpoint |
+//! | [`client`] | connections to one server |
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
 //! | [`phases`] | which handlers run in which phase of nginx |
@@ -55,6 +57,8 @@ mod response;
 mod revalidate;
 mod serve;
 mod socket;
+mod upstream;
+mod upstream_block;
 mod variables;
 mod worker;
 mod writer;

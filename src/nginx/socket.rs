@@ -16,12 +16,13 @@ use ngx::ffi::{
 use socket2::SockAddr;
 
 use super::conf::MainConf;
+use super::worker::Place;
 use super::{rc, worker};
 
 /// Whose connection a socket is; `ngx_connection_t.data` points here.
 pub(super) struct Owner {
     pub main: &'static MainConf,
-    pub endpoint: usize,
+    pub place: Place,
     pub connection: usize,
 }
 
@@ -241,7 +242,7 @@ unsafe fn owner_of<'a>(event: *mut ngx_event_t) -> Option<&'a Owner> {
 unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
     // SAFETY: nginx passes an event of an open connection of ours.
     if let Some(owner) = unsafe { owner_of(event) } {
-        worker::with_client(owner.main, owner.endpoint, |client, desk, memory| {
+        worker::with_client(owner.main, owner.place, |client, desk, memory| {
             client.on_read(owner.connection, desk, memory);
         });
     }
@@ -250,7 +251,7 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
 unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
     // SAFETY: as in `on_read`.
     if let Some(owner) = unsafe { owner_of(event) } {
-        worker::with_client(owner.main, owner.endpoint, |client, desk, memory| {
+        worker::with_client(owner.main, owner.place, |client, desk, memory| {
             client.on_write(owner.connection, desk, memory);
         });
     }

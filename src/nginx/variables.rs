@@ -38,6 +38,9 @@ const VARIABLES: &[(&str, Get)] = &[
         if lookup.took.is_none() && !failed {
             return None;
         }
+        if let Some(server) = &lookup.server {
+            return Some(server.as_bytes().to_vec());
+        }
         let name = &request.main_conf()?.endpoints.get(lookup.plan.endpoint)?.name;
         Some(name.clone().into_bytes())
     }),

@@ -3,16 +3,21 @@
 //! deposits, and [`handler::resume`] goes on, whichever engine it was; writes take the same way
 //! through [`writer`].
 
+use std::collections::VecDeque;
 use std::ptr::NonNull;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ngx::ffi::{NGX_LOG_WARN, ngx_cycle_t, ngx_event_t, ngx_int_t};
+use ngx::ffi::{
+    NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t, ngx_int_t,
+    ngx_process,
+};
 
 use super::client::{Asked, Client};
 use super::conf::{ActivePlan, EndpointConf, MainConf};
 use super::context::{Life, Lookup, Step};
 use super::events::Events;
 use super::memory::{Held, Memory};
+use super::upstream::Upstream;
 use super::writer::{self, Job};
 use super::{NAME, handler, rc};
 use crate::config::Io;
@@ -20,7 +25,10 @@ use crate::parking::{Lot, Ticket};
 use crate::reason::Reason;
 use crate::redis::Reply;
 use crate::redis::blocking::{Pool, PoolSettings};
-use crate::redis::link;
+use crate::redis::errand::Task;
+use crate::redis::link::{self, Query};
+use crate::redis::reader::Frame;
+use crate::redis::topology::ServerId;
 use crate::variants::Variants;
 use crate::warnings::Warnings;
 
@@ -28,6 +36,9 @@ use crate::warnings::Warnings;
 /// the others wait for the next turn, so that other locations are not starved.
 const RESUMED_A_TURN: usize = 256;
 const BYTES_A_TURN: usize = 4 << 20;
+
+/// How often upstreams keep up what they know.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What a parked request or a write is resumed with.
 pub(super) enum Answer {
@@ -72,14 +83,35 @@ impl Waiter {
 pub(super) struct Desk {
     pub lot: Lot<Waiter, Answer>,
     pub events: Box<Events>,
-    /// Connections with lookups to be sent at the end of the turn: endpoint and connection.
-    to_flush: Vec<(usize, usize)>,
+    /// Connections with lookups to be sent at the end of the turn.
+    to_flush: Vec<(Place, usize)>,
+    /// What connections had to tell, and their upstreams have not heard yet.
+    reports: VecDeque<(Place, Report)>,
+}
+
+/// A server of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub endpoint: usize,
+    pub server: ServerId,
+}
+
+/// What a connection has to tell its upstream.
+pub(super) enum Report {
+    /// The reply to an errand.
+    Errand(Task, Frame),
+    /// Another server has the key: the code and the text of the error reply.
+    Elsewhere(Query, String, String),
+    /// The connection failed, or the server is not what it was held for.
+    Trouble,
+    /// The server has something to say.
+    Push,
 }
 
 /// One endpoint in this worker.
 pub(super) struct Endpoint {
     pub pool: Pool,
-    pub client: Client,
+    pub upstream: Upstream,
     pub waiting: usize,
     pub memory: Memory,
 }
@@ -103,17 +135,25 @@ pub(super) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int
         }
     };
     let endpoint = |(at, conf)| Endpoint::new(main, at, conf);
-    main.worker.replace(Some(Box::new(Worker {
+    let mut worker = Box::new(Worker {
         desk: Desk {
             lot: Lot::default(),
-            events: Events::new(main, log, on_resume, on_flush, on_deadline),
+            events: Events::new(main, log, on_resume, on_flush, on_deadline, on_tick),
             to_flush: Vec::new(),
+            reports: VecDeque::new(),
         },
         endpoints: main.endpoints.iter().enumerate().map(endpoint).collect(),
         warnings: Warnings::default(),
         write_warnings: Warnings::default(),
         variants: Variants::default(),
-    })));
+    });
+    // The processes that look after nginx's own caches come here too, and ask nothing.
+    // SAFETY: nginx set it before it started this process.
+    let serves = unsafe { matches!(ngx_process as u32, NGX_PROCESS_WORKER | NGX_PROCESS_SINGLE) };
+    if serves && worker.endpoints.iter().any(|endpoint| endpoint.upstream.needs_upkeep()) {
+        worker.desk.events.tick_after(Duration::from_millis(1));
+    }
+    main.worker.replace(Some(worker));
     rc::OK
 }
 
@@ -124,7 +164,7 @@ pub(super) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     let worker = main.and_then(|main| main.worker.try_borrow_mut().ok()?.take());
     if let Some(mut worker) = worker {
         worker.desk.events.clear();
-        worker.endpoints.iter_mut().for_each(|endpoint| endpoint.client.close_all());
+        worker.endpoints.iter_mut().for_each(|endpoint| endpoint.upstream.close_all());
     }
 }
 
@@ -177,15 +217,17 @@ pub(super) fn with<T>(main: &MainConf, work: impl FnOnce(&mut Worker) -> Option<
     main.worker.try_borrow_mut().ok()?.as_mut().and_then(|worker| work(worker))
 }
 
-/// Runs `work` on the event engine of an endpoint.
+/// Runs `work` on the connections to a server.
 pub(super) fn with_client(
     main: &MainConf,
-    endpoint: usize,
+    place: Place,
     work: impl FnOnce(&mut Client, &mut Desk, &Memory),
 ) {
     with(main, |worker| {
-        let endpoint = worker.endpoints.get_mut(endpoint)?;
-        work(&mut endpoint.client, &mut worker.desk, &endpoint.memory);
+        let endpoint = worker.endpoints.get_mut(place.endpoint)?;
+        let client = endpoint.upstream.client(place.server)?;
+        work(client, &mut worker.desk, &endpoint.memory);
+        worker.settle();
         Some(())
     });
 }
@@ -193,15 +235,16 @@ pub(super) fn with_client(
 impl Endpoint {
     fn new(main: &'static MainConf, at: usize, conf: &'static EndpointConf) -> Self {
         let settings = &conf.connections;
+        let server = settings.upstream.only_server();
         Self {
             pool: Pool::new(PoolSettings {
-                endpoint: settings.endpoint.clone(),
-                addresses: conf.addresses.clone(),
+                login: settings.upstream.login.clone(),
+                addresses: server.map(|server| conf.addresses_of(server)).unwrap_or_default(),
                 connections: settings.connections,
                 connect_timeout: settings.connect_timeout,
                 breaker: settings.breaker,
             }),
-            client: Client::new(main, at, conf),
+            upstream: Upstream::new(main, at, conf),
             waiting: 0,
             memory: Memory::new(settings.buffers),
         }
@@ -228,9 +271,10 @@ impl Worker {
             return Err(Reason::Timeout);
         }
         let admitted = match plan.io {
-            Io::Event => Some(endpoint.client.admit(key, plan.max_size, now, &mut self.desk)?),
+            Io::Event => Some(endpoint.upstream.admit(key, plan.max_size, now, &mut self.desk)?),
             Io::Blocking => None,
         };
+        lookup.server = admitted.and_then(|admitted| endpoint.upstream.name_of(admitted));
         endpoint.waiting += 1;
         let waiter = Waiter::Lookup(NonNull::from(lookup), active.endpoint);
         let ticket = self.desk.lot.park(waiter, began, timeout);
@@ -238,7 +282,8 @@ impl Worker {
             Some(admitted) => {
                 let waiter = link::Waiter { ticket, max_size: plan.max_size };
                 let asked = Asked { key, waiter, timeout, write: None };
-                endpoint.client.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                self.settle();
             }
             None => {
                 let answer = match endpoint.pool.get(key, left, plan.max_size) {
@@ -281,11 +326,32 @@ impl Worker {
 
     /// Sends the lookups of this turn.
     fn flush(&mut self) {
-        for (endpoint, connection) in std::mem::take(&mut self.desk.to_flush) {
-            if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                endpoint.client.flush(connection, &mut self.desk, &endpoint.memory);
+        for (place, connection) in std::mem::take(&mut self.desk.to_flush) {
+            if let Some(endpoint) = self.endpoints.get_mut(place.endpoint) {
+                if let Some(client) = endpoint.upstream.client(place.server) {
+                    client.flush(connection, &mut self.desk, &endpoint.memory);
+                }
             }
         }
+        self.settle();
+    }
+
+    /// Has upstreams hear what their connections had to tell.
+    pub fn settle(&mut self) {
+        while let Some((place, report)) = self.desk.reports.pop_front() {
+            if let Some(endpoint) = self.endpoints.get_mut(place.endpoint) {
+                endpoint.upstream.take(place.server, report, &mut self.desk, &endpoint.memory);
+            }
+        }
+    }
+
+    /// Has upstreams keep up what they know.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for endpoint in &mut self.endpoints {
+            endpoint.upstream.tick(now, &mut self.desk, &endpoint.memory);
+        }
+        self.settle();
     }
 }
 
@@ -303,11 +369,16 @@ impl Desk {
     }
 
     /// Has the lookups of a connection sent at the end of this turn.
-    pub fn flush_later(&mut self, endpoint: usize, connection: usize) {
-        if !self.to_flush.contains(&(endpoint, connection)) {
-            self.to_flush.push((endpoint, connection));
+    pub fn flush_later(&mut self, place: Place, connection: usize) {
+        if !self.to_flush.contains(&(place, connection)) {
+            self.to_flush.push((place, connection));
         }
         self.events.post_flush();
+    }
+
+    /// Leaves word for the upstream of a server.
+    pub fn report(&mut self, place: Place, report: Report) {
+        self.reports.push_back((place, report));
     }
 }
 
@@ -357,6 +428,16 @@ unsafe extern "C" fn on_deadline(event: *mut ngx_event_t) {
         if let Some(deadline) = desk.lot.earliest_deadline() {
             desk.events.set_deadline(deadline, Instant::now());
         }
+        Some(())
+    });
+}
+
+unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
+    // SAFETY: nginx passes our event.
+    let Some(main) = (unsafe { Events::main_of(event) }) else { return };
+    with(main, |worker| {
+        worker.tick();
+        worker.desk.events.tick_after(TICK);
         Some(())
     });
 }

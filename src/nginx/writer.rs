@@ -77,11 +77,28 @@ pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Resu
 
 fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
     let plan = job.plan;
-    let sent = worker::with(main, |worker| Some(worker.send(job))).unwrap_or(Err(Reason::Internal));
+    let sent = send_next(main, Box::new(job));
     if let Err(reason) = sent {
         warn(main, plan, reason);
     }
     sent
+}
+
+/// Sends the next command of a write that can be sent.
+fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Reason> {
+    loop {
+        let sent = worker::with(main, |worker| Some(worker.send(job))).ok_or(Reason::Internal)?;
+        let (back, reason) = match sent {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        job = back;
+        match job.write.on_reply(Written::Fault(reason)) {
+            Next::Send => {}
+            Next::Failed(reason) => return Err(reason),
+            Next::Done | Next::Raced => return Ok(()),
+        }
+    }
 }
 
 /// Goes on with a write whose answer is there.
@@ -94,10 +111,9 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
     });
     let (plan, holder) = (job.plan, job.holder.clone());
     let failure = match next {
-        Next::Send => match worker::with(main, |worker| Some(worker.send(*job))) {
-            Some(Ok(())) => return,
-            Some(Err(reason)) => Some(reason),
-            None => Some(Reason::Internal),
+        Next::Send => match send_next(main, job) {
+            Ok(()) => return,
+            Err(reason) => Some(reason),
         },
         Next::Failed(reason) => Some(reason),
         Next::Done | Next::Raced => None,
@@ -131,28 +147,36 @@ fn warn(main: &MainConf, plan: &ActivePlan, reason: Reason) {
 
 impl Worker {
     /// Parks a write and sends its next command.
-    fn send(&mut self, job: Job) -> Result<(), Reason> {
+    fn send(&mut self, job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
         let (active, began) = (job.plan, job.began);
         let plan = &active.plan;
         let now = Instant::now();
         let left = (began + plan.timeout).saturating_duration_since(now);
-        let (key, command) = match job.write.command() {
-            Some((key, command)) => (key.to_vec(), command),
-            None => return Err(Reason::Internal),
+        let Some((key, command)) =
+            job.write.command().map(|(key, command)| (key.to_vec(), command))
+        else {
+            return Err((job, Reason::Internal));
         };
-        let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
+        let Some(endpoint) = self.endpoints.get_mut(active.endpoint) else {
+            return Err((job, Reason::Internal));
+        };
         if endpoint.waiting >= plan.connections.queue {
-            return Err(Reason::Overload);
+            return Err((job, Reason::Overload));
         }
         if left.is_zero() {
-            return Err(Reason::Timeout);
+            return Err((job, Reason::Timeout));
         }
         let admitted = match plan.io {
-            Io::Event => Some(endpoint.client.route(&key, now, &mut self.desk)?),
+            Io::Event => {
+                match endpoint.upstream.route(&key, job.write.purpose(), now, &mut self.desk) {
+                    Ok(admitted) => Some(admitted),
+                    Err(reason) => return Err((job, reason)),
+                }
+            }
             Io::Blocking => None,
         };
         endpoint.waiting += 1;
-        let ticket = self.desk.lot.park(worker::Waiter::Write(Box::new(job)), began, plan.timeout);
+        let ticket = self.desk.lot.park(worker::Waiter::Write(job), began, plan.timeout);
         match admitted {
             Some(admitted) => {
                 let waiter = link::Waiter { ticket, max_size: 0 };
@@ -162,7 +186,8 @@ impl Worker {
                     timeout: plan.timeout,
                     write: Some(command),
                 };
-                endpoint.client.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                self.settle();
             }
             None => {
                 let answer = match endpoint.pool.write(command, left) {

@@ -14,9 +14,9 @@ use super::Reply;
 use super::breaker::{Admission, Breaker, BreakerSettings};
 use super::budget::{Stream, reason_of};
 use super::command::encode;
-use super::endpoint::{Endpoint, ServerAddr};
+use super::endpoint::{Login, ServerAddr};
 use super::error_reply;
-use super::handshake::{Answer, Handshake, Next};
+use super::handshake::{Answer, Greeting, Handshake, Next};
 use super::oversize::Oversize;
 use super::reader::{Admit, Frame, Reader};
 use crate::reason::Reason;
@@ -27,9 +27,9 @@ const MAX_SHORT_REPLY: usize = 16 * 1024;
 /// Settings of a pool.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
-    /// Whom to speak to.
-    pub endpoint: Endpoint,
-    /// Its addresses, resolved.
+    /// Who we are, and the database.
+    pub login: Login,
+    /// The addresses of the server, resolved.
     pub addresses: Vec<ServerAddr>,
     /// The most connections that are kept.
     pub connections: usize,
@@ -157,14 +157,16 @@ impl Pool {
     fn connect(&self, deadline: Instant) -> Result<Stream, Reason> {
         let deadline = deadline.min(Instant::now() + self.settings.connect_timeout);
         let stream = Stream::connect(&self.settings.addresses, deadline)?;
-        let (mut handshake, mut out) = Handshake::start(&self.settings.endpoint);
+        let greeting = Greeting { login: self.settings.login.clone(), ..Greeting::default() };
+        let (mut handshake, mut out) = Handshake::start(&greeting);
         let mut replies = Reader::default();
         loop {
             stream.write_all(&out, deadline).map_err(|error| reason_of(&error))?;
             out = loop {
                 let answer = match next_reply(&stream, &mut replies, deadline)? {
                     Frame::Error(code, text) => handshake.on_reply(Answer::Error(&code, &text)),
-                    _ => handshake.on_reply(Answer::Fine),
+                    Frame::Other(reply) => handshake.on_reply(Answer::Fine(&reply)),
+                    _ => handshake.on_reply(Answer::Fine(b"")),
                 };
                 match answer {
                     Next::Read => {}

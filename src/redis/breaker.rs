@@ -58,6 +58,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it has opened, and no probe has closed it since.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, State::Closed { .. })
+    }
+
     /// Redis answered in step.
     pub fn success(&mut self) {
         self.state = State::Closed { faults: 0 };

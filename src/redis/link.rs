@@ -5,10 +5,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use bytes::Bytes;
+
 use super::command::encode;
-use super::endpoint::Endpoint;
-use super::handshake::{Answer, Handshake, Next};
-use super::reader::{Admit, Frame, Reader};
+use super::errand::{Errand, Task};
+use super::handshake::{Answer, Greeting, Handshake, Next};
+use super::reader::{Admit, Frame, LARGE, Reader, SMALL};
 use super::window::Window;
 use crate::parking::Ticket;
 use crate::reason::Reason;
@@ -29,6 +31,17 @@ pub struct Waiter {
     pub max_size: usize,
 }
 
+/// How a query came to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// By what we know of the servers.
+    Direct,
+    /// Another server said that it is here (MOVED).
+    Moved,
+    /// Another server said that it is here for this once (ASK).
+    Asking,
+}
+
 /// A lookup of one key, for one waiter or for several that asked in the same turn; or a command
 /// that writes, for one.
 #[derive(Debug)]
@@ -40,11 +53,24 @@ pub struct Query {
     more: Vec<Waiter>,
     /// The command that writes; a lookup is a GET.
     write: Option<Vec<u8>>,
+    /// How it came to this server.
+    pub route: Route,
     /// It was in flight on a connection that broke.
     pub retried: bool,
 }
 
 impl Query {
+    /// A lookup of `key`, whose hash is `hash`; or a command that writes it.
+    pub fn new(key: &[u8], hash: u64, first: Waiter, write: Option<Vec<u8>>) -> Self {
+        let (key, more) = (key.to_vec(), Vec::new());
+        Self { key, hash, first, more, write, route: Route::Direct, retried: false }
+    }
+
+    /// The hash of its key.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
     /// Whether it writes. Such a command is sent once: nobody knows whether one in flight on a
     /// connection that breaks was carried out.
     pub fn writes(&self) -> bool {
@@ -76,7 +102,9 @@ impl Query {
 #[derive(Debug)]
 enum Sent {
     Query(Query),
-    Ping,
+    Errand(Task),
+    /// ASKING, in front of a query.
+    Asking,
 }
 
 /// A hasher for what is a hash already.
@@ -117,8 +145,10 @@ pub enum Event {
     Ready,
     /// The reply to a lookup.
     Reply(Query, Frame),
-    /// The reply to a probe.
-    Pong(Frame),
+    /// The reply to an errand.
+    Errand(Task, Frame),
+    /// A message that nobody asked for, as it came.
+    Push(Bytes),
 }
 
 /// What is left when a connection ends.
@@ -137,6 +167,7 @@ pub struct Link {
     reader: Reader,
     out: Vec<u8>,
     written: usize,
+    errands: VecDeque<Errand>,
     unsent: VecDeque<Query>,
     /// Hashes of keys in `unsent`, to share one GET: to the number of the lookup, which counts up
     /// from `first_unsent`.
@@ -145,6 +176,9 @@ pub struct Link {
     in_flight: VecDeque<Sent>,
     window: Window,
     replies: u64,
+    /// Whether commands that write are kept until they are answered, for another server.
+    redirects: bool,
+    resp3: bool,
 }
 
 impl Default for Link {
@@ -154,17 +188,25 @@ impl Default for Link {
             reader: Reader::default(),
             out: Vec::new(),
             written: 0,
+            errands: VecDeque::new(),
             unsent: VecDeque::new(),
             shared: HashMap::default(),
             first_unsent: 0,
             in_flight: VecDeque::new(),
             window: Window::default(),
             replies: 0,
+            redirects: false,
+            resp3: false,
         }
     }
 }
 
 impl Link {
+    /// A link to a server of a cluster, which may say that a key is elsewhere.
+    pub fn with_redirects() -> Self {
+        Self { redirects: true, ..Self::default() }
+    }
+
     /// Whether there is no connection, and none is being made.
     pub fn is_down(&self) -> bool {
         matches!(self.phase, Phase::Down)
@@ -175,9 +217,9 @@ impl Link {
         matches!(self.phase, Phase::Connecting)
     }
 
-    /// Whether lookups wait to be sent.
+    /// Whether anything waits to be sent.
     pub fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+        !self.unsent.is_empty() || !self.errands.is_empty()
     }
 
     /// Whether lookups may be sent.
@@ -192,7 +234,7 @@ impl Link {
 
     /// Whether anything is to be done before the connection may be closed.
     pub fn is_idle(&self) -> bool {
-        self.unsent.is_empty() && self.in_flight.is_empty()
+        !self.has_unsent() && self.in_flight.is_empty()
     }
 
     /// Whether a reply to a lookup ever came on this connection.
@@ -206,8 +248,8 @@ impl Link {
     }
 
     /// The connection is made: the handshake begins.
-    pub fn connected(&mut self, endpoint: &Endpoint) {
-        let (handshake, out) = Handshake::start(endpoint);
+    pub fn connected(&mut self, greeting: &Greeting) {
+        let (handshake, out) = Handshake::start(greeting);
         self.phase = Phase::Introducing(handshake);
         self.out = out;
         self.written = 0;
@@ -235,9 +277,21 @@ impl Link {
         self.push(key, hash, waiter, Some(command));
     }
 
+    /// Takes a query as it is; it shares with no other.
+    pub fn enqueue_query(&mut self, query: Query) {
+        self.shared.remove(&query.hash);
+        self.unsent.push_back(query);
+    }
+
     fn push(&mut self, key: &[u8], hash: u64, first: Waiter, write: Option<Vec<u8>>) {
-        let (key, more) = (key.to_vec(), Vec::new());
-        self.unsent.push_back(Query { key, hash, first, more, write, retried: false });
+        self.unsent.push_back(Query::new(key, hash, first, write));
+    }
+
+    /// Takes an errand, to be sent before any lookup. One of its kind that waits is enough.
+    pub fn run(&mut self, errand: Errand) {
+        if self.errands.iter().all(|waiting| waiting.task != errand.task) {
+            self.errands.push_back(errand);
+        }
     }
 
     /// Takes up lookups whose connection broke; they go before the others.
@@ -255,6 +309,7 @@ impl Link {
         if !self.is_ready() {
             return;
         }
+        self.send_errands();
         while self.in_flight.len() < self.window.allows() {
             let Some(mut query) = self.unsent.pop_front() else { break };
             if self.shared.get(&query.hash) == Some(&self.first_unsent) {
@@ -262,7 +317,12 @@ impl Link {
             }
             self.first_unsent = self.first_unsent.wrapping_add(1);
             if query.waiters().any(|waiter| waits(waiter.ticket)) {
+                if query.route == Route::Asking {
+                    encode(&mut self.out, &[b"ASKING"]);
+                    self.in_flight.push_back(Sent::Asking);
+                }
                 match &mut query.write {
+                    Some(command) if self.redirects => self.out.extend_from_slice(command),
                     Some(command) => self.out.append(command),
                     None => encode(&mut self.out, &[b"GET", &query.key]),
                 }
@@ -271,10 +331,16 @@ impl Link {
         }
     }
 
-    /// Asks for a sign of life.
-    pub fn ping(&mut self) {
-        encode(&mut self.out, &[b"PING"]);
-        self.in_flight.push_back(Sent::Ping);
+    fn send_errands(&mut self) {
+        for errand in self.errands.drain(..) {
+            if errand.task.is_answered_by_push() && !self.resp3 {
+                continue;
+            }
+            self.out.extend_from_slice(&errand.command);
+            if !errand.task.is_answered_by_push() {
+                self.in_flight.push_back(Sent::Errand(errand.task));
+            }
+        }
     }
 
     /// The bytes to be written.
@@ -306,27 +372,35 @@ impl Link {
     ) -> Result<Option<Event>, Reason> {
         loop {
             let head = self.in_flight.front();
+            self.reader.expect(match head {
+                Some(Sent::Errand(_)) => LARGE,
+                _ => SMALL,
+            });
             let frame = self.reader.next(|size| match head {
                 Some(Sent::Query(query)) if size <= query.max_size() + MAX_SKIPPED => {
                     admit(query, size)
                 }
                 Some(Sent::Query(_)) => Admit::Refuse,
+                _ if size > MAX_SKIPPED => Admit::Refuse,
                 _ => Admit::Take,
             })?;
             let Some(frame) = frame else { return Ok(None) };
-            if frame == Frame::Push {
-                continue;
-            }
+            let frame = match frame {
+                Frame::Push(message) => return Ok(Some(Event::Push(message))),
+                other => other,
+            };
             if let Phase::Introducing(handshake) = &mut self.phase {
                 let answer = match &frame {
                     Frame::Error(code, text) => Answer::Error(code, text),
-                    _ => Answer::Fine,
+                    Frame::Other(reply) => Answer::Fine(reply),
+                    _ => Answer::Fine(b""),
                 };
                 match handshake.on_reply(answer) {
                     Next::Read => {}
                     Next::Write(bytes) => self.out.extend_from_slice(&bytes),
                     Next::Fail(reason) => return Err(reason),
                     Next::Ready if self.reader.is_at_rest() => {
+                        self.resp3 = handshake.speaks_resp3();
                         self.phase = Phase::Ready;
                         return Ok(Some(Event::Ready));
                     }
@@ -335,7 +409,8 @@ impl Link {
                 continue;
             }
             return match self.in_flight.pop_front() {
-                Some(Sent::Ping) => Ok(Some(Event::Pong(frame))),
+                Some(Sent::Errand(task)) => Ok(Some(Event::Errand(task, frame))),
+                Some(Sent::Asking) => continue,
                 Some(Sent::Query(query)) if !is_reply_to(&query, &frame) => {
                     self.in_flight.push_front(Sent::Query(query));
                     Err(Reason::Protocol)
@@ -364,9 +439,10 @@ impl Link {
                     remains.lost.push(query);
                 }
                 Sent::Query(query) => remains.retry.push(query),
-                Sent::Ping => {}
+                Sent::Errand(_) | Sent::Asking => {}
             }
         }
+        self.errands.clear();
         self.phase = Phase::Down;
         self.reader = Reader::default();
         self.out.clear();
@@ -387,9 +463,9 @@ impl Link {
 /// command that writes.
 fn is_reply_to(query: &Query, frame: &Frame) -> bool {
     match frame {
-        Frame::Other => query.writes(),
+        Frame::Other(_) => query.writes(),
         Frame::Value(_) | Frame::Skipped(_) => !query.writes(),
-        Frame::Nil | Frame::Error(..) | Frame::Push => true,
+        Frame::Nil | Frame::Error(..) | Frame::Push(_) => true,
     }
 }
 

@@ -1,6 +1,7 @@
-//! What we say to Redis, without nginx: where it is ([`endpoint`]), how a connection begins
-//! ([`handshake`]), what is asked ([`command`]), what its errors mean ([`error_reply`]), when it
-//! is left alone ([`breaker`], [`backoff`], [`oversize`]).
+//! What we say to Redis, without nginx: where it is ([`endpoint`], [`upstream`]), which server has
+//! a key ([`topology`], kept up by each [`errand`]), how a connection begins ([`handshake`]), what
+//! is asked ([`command`]), what its errors mean ([`error_reply`]), when it is left alone
+//! ([`breaker`], [`backoff`], [`oversize`]).
 //!
 //! Two engines ask. The event engine is a [`link`] a connection, without I/O of its own: lookups
 //! in flight in their order, as many as the [`window`] allows, replies out of the [`reader`].
@@ -13,11 +14,14 @@ pub mod breaker;
 pub mod budget;
 pub mod command;
 pub mod endpoint;
+pub mod errand;
 pub mod error_reply;
 pub mod handshake;
 pub mod link;
 pub mod oversize;
 pub mod reader;
+pub mod topology;
+pub mod upstream;
 pub mod window;
 pub mod write;
 

@@ -17,7 +17,10 @@ const READ: usize = 64 * 1024;
 const COPIED: usize = 4 * 1024;
 
 /// The largest reply that is not a string: an error, a reply to HELLO, a push.
-const MAX_OTHER: usize = 64 * 1024;
+pub const SMALL: usize = 64 * 1024;
+
+/// The same where a large one is expected, such as the slots of a cluster.
+pub const LARGE: usize = 1024 * 1024;
 
 /// How deep such a reply may nest.
 const MAX_DEPTH: usize = 8;
@@ -33,10 +36,10 @@ pub enum Frame {
     Nil,
     /// An error: its first word, and the rest.
     Error(String, String),
-    /// Any other reply.
-    Other,
-    /// A push message, which answers nothing.
-    Push,
+    /// Any other reply, as it came.
+    Other(Bytes),
+    /// A push message, which answers nothing, as it came.
+    Push(Bytes),
 }
 
 /// What becomes of a string whose length is known.
@@ -65,11 +68,12 @@ enum State {
 pub struct Reader {
     buffer: BytesMut,
     state: State,
+    largest: usize,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), state: State::Frame }
+        Self { buffer: BytesMut::new(), state: State::Frame, largest: SMALL }
     }
 }
 
@@ -85,6 +89,11 @@ impl Reader {
                 &mut self.buffer
             }
         }
+    }
+
+    /// Takes replies that are not strings up to [`SMALL`] or [`LARGE`] bytes.
+    pub fn expect(&mut self, largest: usize) {
+        self.largest = largest;
     }
 
     /// Whether it is between two replies, and nothing unread lies in the buffer.
@@ -135,16 +144,16 @@ impl Reader {
             return self.next_string(admit);
         }
         let Some(length) = skip(&self.buffer, 0)? else {
-            return if self.buffer.len() > MAX_OTHER { Err(Reason::Protocol) } else { Ok(None) };
+            return if self.buffer.len() > self.largest { Err(Reason::Protocol) } else { Ok(None) };
         };
         let frame = self.buffer.split_to(length);
         Ok(Some(match kind {
             b'_' => Frame::Nil,
             b'-' | b'!' => error(&frame),
-            b'>' => Frame::Push,
+            b'>' => Frame::Push(frame.freeze()),
             // An attribute stands in front of the reply that it speaks of.
             b'|' => return self.next_frame(admit),
-            _ => Frame::Other,
+            _ => Frame::Other(frame.freeze()),
         }))
     }
 
@@ -197,7 +206,7 @@ fn strip_terminator(body: &mut BytesMut) -> Result<(), Reason> {
 /// The line behind the type byte at `at`, and where it ends.
 fn line(input: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Reason> {
     let rest = input.get(at + 1..).unwrap_or_default();
-    let Some(end) = rest.iter().take(MAX_OTHER).position(|&byte| byte == b'\n') else {
+    let Some(end) = rest.iter().take(LARGE).position(|&byte| byte == b'\n') else {
         return Ok(None);
     };
     let line = rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Reason::Protocol)?;
@@ -226,7 +235,7 @@ fn skip(input: &[u8], depth: usize) -> Result<Option<usize>, Reason> {
     match kind {
         b'$' | b'!' | b'=' if line != b"-1" => {
             let end = head.checked_add(number(line)?).ok_or(Reason::Protocol)?;
-            if end > MAX_OTHER {
+            if end > LARGE {
                 return Err(Reason::Protocol);
             }
             match input.get(end..end + 2) {
@@ -251,7 +260,7 @@ fn skip_members(
     members: usize,
     depth: usize,
 ) -> Result<Option<usize>, Reason> {
-    if members > MAX_OTHER {
+    if members > LARGE {
         return Err(Reason::Protocol);
     }
     let mut end = head;

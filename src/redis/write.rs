@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::command::encode;
+use super::topology::Purpose;
 use crate::reason::Reason;
 
 /// How many bytes of a value are compared: its beginning, with the `Redis-Cache` line.
@@ -62,6 +63,13 @@ struct Step {
     guard: Guard,
     value: Vec<u8>,
     ttl: i64,
+    purpose: Purpose,
+}
+
+impl Step {
+    fn new(key: Vec<u8>, guard: Guard, value: Vec<u8>, ttl: i64) -> Self {
+        Self { key, guard, value, ttl, purpose: Purpose::Write }
+    }
 }
 
 /// Something to be written, in one or more steps.
@@ -69,6 +77,8 @@ struct Step {
 pub struct Write {
     steps: VecDeque<Step>,
     without_scripts: bool,
+    /// Why a step failed that others follow all the same.
+    failed: Option<Reason>,
 }
 
 /// A reply of Redis to one step.
@@ -98,7 +108,7 @@ pub enum Next {
 impl Write {
     /// A page under its key, for `ttl` milliseconds.
     pub fn page(key: Vec<u8>, seen: Seen, value: Vec<u8>, ttl: i64) -> Self {
-        Self::of([Step { key, guard: Guard::Holds(seen), value, ttl }])
+        Self::of([Step::new(key, Guard::Holds(seen), value, ttl)])
     }
 
     /// A variant and, before it, the marker under the first key: written where it is new, else
@@ -109,23 +119,31 @@ impl Write {
         ttl: i64,
     ) -> Self {
         let guard = Guard::Holds(first_seen);
-        let marker = Step { key: first_key, guard, value: marker, ttl };
-        Self::of([marker, Step { key, guard: Guard::Holds(seen), value, ttl }])
+        let marker = Step::new(first_key, guard, marker, ttl);
+        Self::of([marker, Step::new(key, Guard::Holds(seen), value, ttl)])
     }
 
-    /// `tombstone` in the place of the pages under `keys`.
-    pub fn tombstones(keys: Vec<Vec<u8>>, tombstone: &[u8]) -> Self {
-        let value = tombstone.to_vec();
-        Self::of(keys.into_iter().map(|key| Step {
-            key,
-            guard: Guard::Always,
-            value: value.clone(),
-            ttl: TOMBSTONE_TTL,
-        }))
+    /// `tombstone` in the place of the pages under `keys`, on the backup servers too where there
+    /// are any.
+    pub fn tombstones(keys: Vec<Vec<u8>>, tombstone: &[u8], with_backup: bool) -> Self {
+        let purposes = [Purpose::Write, Purpose::WriteBackup];
+        let purposes = purposes.get(..if with_backup { 2 } else { 1 }).unwrap_or_default();
+        let step = |key: Vec<u8>, purpose: &Purpose| Step {
+            purpose: *purpose,
+            ..Step::new(key, Guard::Always, tombstone.to_vec(), TOMBSTONE_TTL)
+        };
+        Self::of(
+            keys.into_iter().flat_map(|key| purposes.iter().map(move |p| step(key.clone(), p))),
+        )
     }
 
     fn of(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), without_scripts: false }
+        Self { steps: steps.into_iter().collect(), without_scripts: false, failed: None }
+    }
+
+    /// What the server of the next command is chosen for.
+    pub fn purpose(&self) -> Purpose {
+        self.steps.front().map_or(Purpose::Write, |step| step.purpose)
     }
 
     /// The key of the page and that of its variant, where it is a variant that is written.
@@ -167,12 +185,24 @@ impl Write {
                 self.without_scripts = true;
                 Next::Send
             }
+            Written::Fault(reason)
+                if self.steps.front().is_some_and(|step| step.guard == Guard::Always) =>
+            {
+                self.failed.get_or_insert(reason);
+                self.go_on()
+            }
             Written::Fault(reason) => Next::Failed(reason),
             Written::Refused => Next::Raced,
-            Written::Done => {
-                self.steps.pop_front();
-                if self.steps.is_empty() { Next::Done } else { Next::Send }
-            }
+            Written::Done => self.go_on(),
+        }
+    }
+
+    fn go_on(&mut self) -> Next {
+        self.steps.pop_front();
+        match (self.steps.is_empty(), self.failed) {
+            (false, _) => Next::Send,
+            (true, Some(reason)) => Next::Failed(reason),
+            (true, None) => Next::Done,
         }
     }
 }
@@ -232,11 +262,30 @@ mod tests {
 
     #[test]
     fn a_tombstone_is_written_over_anything() {
-        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone");
+        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", false);
         assert_eq!(write.variant_keys(), None);
         assert_eq!(words(&write), [&b"SET"[..], b"a", b"gone", b"PX", b"60000"]);
         assert_eq!(write.on_reply(Written::Done), Next::Send);
         assert_eq!(words(&write)[1], b"b");
         assert_eq!(write.on_reply(Written::Fault(Reason::Timeout)), Next::Failed(Reason::Timeout));
+    }
+
+    #[test]
+    fn one_tombstone_that_fails_holds_no_other_up() {
+        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", true);
+        let mut purposes = Vec::new();
+        let mut reply = |write: &mut Write, reply| {
+            purposes.push((words(write)[1].clone(), write.purpose()));
+            write.on_reply(reply)
+        };
+        assert_eq!(reply(&mut write, Written::Fault(Reason::Refused)), Next::Send);
+        assert_eq!(reply(&mut write, Written::Done), Next::Send);
+        assert_eq!(reply(&mut write, Written::Done), Next::Send);
+        let failed = reply(&mut write, Written::Fault(Reason::Timeout));
+        assert_eq!(failed, Next::Failed(Reason::Refused));
+        let both = [Purpose::Write, Purpose::WriteBackup];
+        let wanted =
+            [b"a", b"b"].into_iter().flat_map(|k| both.map(|purpose| (k.to_vec(), purpose)));
+        assert_eq!(purposes, wanted.collect::<Vec<_>>());
     }
 }

@@ -205,7 +205,7 @@ def test_a_reload_lets_parked_requests_go_on(place, fake_redis, io):
 WRONG = {
     f"location / {{ redis_cache_pass {URL}; redis_cache {URL}; }}": "looked up twice",
     f"location / {{ redis_cache {URL}; redis_cache {URL}; }}": '"redis_cache" is duplicate',
-    "location / { redis_cache on; }": '"redis_cache" has the URL "on"',
+    "location / { redis_cache on; }": '"redis_cache": names "on", which is neither a URL nor',
     "redis_cache redis://u:secret@h:x;": '"redis_cache" has the URL "redis:..."',
     f"redis_cache {URL}; redis_cache_store on; redis_cache_format raw; location / {{ }}":
         "redis_cache_format http",

@@ -11,9 +11,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let mut link = Link::default();
-        let endpoint = Endpoint::parse("redis://h").unwrap();
         link.connecting();
-        link.connected(&endpoint);
+        link.connected(&Greeting::default());
         link.wrote(link.to_write().len());
         link.space().extend_from_slice(b"+OK\r\n");
         assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
@@ -128,7 +127,10 @@ fn sharing_survives_a_retry() {
 #[test]
 fn what_nobody_asked_for_is_a_fault() {
     assert!(matches!(Bench::new().read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
-    assert!(matches!(Bench::new().read(b">2\r\n+a\r\n+b\r\n"), Ok(None)));
+    let push = b">2\r\n+a\r\n+b\r\n";
+    assert!(
+        matches!(Bench::new().read(push), Ok(Some(Event::Push(message))) if message == push[..])
+    );
     let mut bench = Bench::new();
     bench.ask(b"a", "1");
     bench.pump();
@@ -164,7 +166,7 @@ fn a_lookup_behind_a_write_does_not_share_one_before_it() {
     let get = "*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     assert_eq!(bench.pump(), format!("{get}WRITE {get}").into_bytes());
     assert_eq!(key_of(bench.read(b"$3\r\nold\r\n")), b"a");
-    let Ok(Some(Event::Reply(query, Frame::Other))) = bench.read(b"+OK\r\n") else { panic!() };
+    let Ok(Some(Event::Reply(query, Frame::Other(_)))) = bench.read(b"+OK\r\n") else { panic!() };
     assert!(query.writes());
     let Ok(Some(Event::Reply(query, _))) = bench.read(b"$3\r\nnew\r\n") else { panic!() };
     assert_eq!(query.waiters().count(), 2);
@@ -195,4 +197,52 @@ fn a_string_is_no_reply_to_a_write() {
     bench.write(b"a", "1", b"WRITE ");
     bench.pump();
     assert!(matches!(bench.read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
+}
+
+#[test]
+fn an_errand_goes_before_the_lookups_and_is_answered_in_its_turn() {
+    let mut bench = Bench::new();
+    bench.ask(b"a", "1");
+    for task in [Task::Slots, Task::Slots, Task::Subscribe] {
+        bench.link.run(Errand::new(task, ""));
+    }
+    let slots = b"*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
+    let get = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+    let subscribe = Errand::new(Task::Subscribe, "").command;
+    assert_eq!(bench.pump(), [&slots[..], &subscribe, get].concat());
+    let event = bench.read(b"*0\r\n$1\r\nx\r\n");
+    assert!(
+        matches!(event, Ok(Some(Event::Errand(Task::Slots, Frame::Other(reply)))) if reply == b"*0\r\n"[..])
+    );
+    assert_eq!(key_of(bench.read(b"")), b"a");
+    assert!(bench.link.is_idle());
+}
+
+#[test]
+fn a_server_of_resp2_is_not_subscribed_to() {
+    let mut link = Link::default();
+    link.connected(&Greeting::default());
+    link.wrote(link.to_write().len());
+    link.space().extend_from_slice(b"-ERR unknown command 'HELLO'\r\n");
+    assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
+    link.run(Errand::new(Task::Subscribe, ""));
+    link.pump(|_| true);
+    assert!(link.to_write().is_empty() && link.is_idle());
+}
+
+#[test]
+fn a_query_that_asks_says_so_and_keeps_its_command() {
+    let mut bench = Bench::new();
+    bench.link.redirects = true;
+    bench.write(b"k", "1", b"SET");
+    assert_eq!(bench.pump(), b"SET");
+    let Ok(Some(Event::Reply(mut query, Frame::Error(code, _)))) = bench.read(b"-ASK 1 h:1\r\n")
+    else {
+        panic!()
+    };
+    assert_eq!(code, "ASK");
+    query.route = Route::Asking;
+    bench.link.enqueue_query(query);
+    assert_eq!(bench.pump(), b"*1\r\n$6\r\nASKING\r\nSET");
+    assert_eq!(key_of(bench.read(b"+OK\r\n+OK\r\n")), b"k");
 }

@@ -1,0 +1,341 @@
+//! The servers of one upstream in one worker: which of them is asked is [`Topology`]'s, how is
+//! [`Client`]'s; this brings them together.
+
+use std::time::Instant;
+
+use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
+use redis::Value;
+use socket2::SockAddr;
+
+use super::NAME;
+use super::client::{self, Asked, Client, Server, hash_of};
+use super::conf::{EndpointConf, MainConf};
+use super::delivery::refuse;
+use super::memory::Memory;
+use super::worker::{Desk, Place, Report};
+use crate::reason::Reason;
+use crate::redis::endpoint::{Address, ServerAddr};
+use crate::redis::errand::Task;
+use crate::redis::error_reply;
+use crate::redis::link::{Query, Route};
+use crate::redis::reader::Frame;
+use crate::redis::topology::{Choice, News, Part, Purpose, ServerId, Topology, redirection};
+use crate::warnings::Warnings;
+
+/// The servers of one upstream.
+pub(super) struct Upstream {
+    main: &'static MainConf,
+    at: usize,
+    conf: &'static EndpointConf,
+    topology: Topology,
+    /// By their place in the topology.
+    clients: Vec<Option<Client>>,
+    /// Queries that wait until it is known whom to ask.
+    unrouted: Vec<Query>,
+    warnings: Warnings,
+}
+
+/// A query that may be asked.
+#[derive(Clone, Copy)]
+pub(super) enum Admitted {
+    /// Of this server.
+    Server(ServerId, client::Admitted),
+    /// When it is known of which server.
+    Later,
+}
+
+impl Upstream {
+    pub fn new(main: &'static MainConf, at: usize, conf: &'static EndpointConf) -> Self {
+        let mut upstream = Self {
+            main,
+            at,
+            conf,
+            topology: Topology::new(&conf.connections.upstream, Instant::now()),
+            clients: Vec::new(),
+            unrouted: Vec::new(),
+            warnings: Warnings::default(),
+        };
+        for (id, server) in upstream.wanted() {
+            upstream.put(id, upstream.client_of(id, server));
+        }
+        upstream
+    }
+
+    /// Whether [`Self::tick`] has anything to do.
+    pub fn needs_upkeep(&self) -> bool {
+        self.topology.needs_upkeep()
+    }
+
+    /// Whether a lookup may be asked now, and of whom. A refusal is answered at once.
+    pub fn admit(
+        &mut self,
+        key: &[u8],
+        max_size: usize,
+        now: Instant,
+        desk: &mut Desk,
+    ) -> Result<Admitted, Reason> {
+        let admit = |client: &mut Client, desk: &mut Desk| client.admit(key, max_size, now, desk);
+        self.admit_by(key, Purpose::Read, now, desk, admit)
+    }
+
+    /// Whether a command that writes `key` may be sent now, and to whom.
+    pub fn route(
+        &mut self,
+        key: &[u8],
+        purpose: Purpose,
+        now: Instant,
+        desk: &mut Desk,
+    ) -> Result<Admitted, Reason> {
+        let route = |client: &mut Client, desk: &mut Desk| client.route(key, now, desk);
+        self.admit_by(key, purpose, now, desk, route)
+    }
+
+    fn admit_by(
+        &mut self,
+        key: &[u8],
+        purpose: Purpose,
+        now: Instant,
+        desk: &mut Desk,
+        admit: impl Fn(&mut Client, &mut Desk) -> Result<client::Admitted, Reason>,
+    ) -> Result<Admitted, Reason> {
+        match self.choose(key, purpose, now) {
+            Choice::Server(id) => {
+                let client = self.client(id).ok_or(Reason::Topology)?;
+                Ok(Admitted::Server(id, admit(client, desk)?))
+            }
+            Choice::Later => Ok(Admitted::Later),
+            Choice::Nowhere => {
+                self.topology.hurry(now);
+                Err(Reason::Topology)
+            }
+        }
+    }
+
+    /// Takes what was admitted, to be sent at the end of this turn.
+    pub fn ask(&mut self, admitted: Admitted, asked: Asked<'_>, desk: &mut Desk, memory: &Memory) {
+        match admitted {
+            Admitted::Server(id, admitted) => {
+                if let Some(client) = self.client(id) {
+                    client.ask(admitted, asked, desk, memory);
+                }
+            }
+            Admitted::Later => {
+                let Asked { key, waiter, write, .. } = asked;
+                self.unrouted.push(Query::new(key, hash_of(key), waiter, write));
+            }
+        }
+    }
+
+    /// `$redis_cache_server`.
+    pub fn name_of(&self, admitted: Admitted) -> Option<std::rc::Rc<str>> {
+        match admitted {
+            Admitted::Server(id, _) => Some(self.clients.get(id)?.as_ref()?.server.name.clone()),
+            Admitted::Later => None,
+        }
+    }
+
+    fn choose(&self, key: &[u8], purpose: Purpose, now: Instant) -> Choice {
+        self.topology.choose(key, purpose, now, |id| is_out(&self.clients, id, now))
+    }
+
+    /// The connections to a server.
+    pub fn client(&mut self, id: ServerId) -> Option<&mut Client> {
+        self.clients.get_mut(id)?.as_mut()
+    }
+
+    /// Runs the errands that are due, and gives up queries that nobody waits for.
+    pub fn tick(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+        for client in self.clients.iter_mut().flatten() {
+            client.look_after(now, desk);
+        }
+        self.unrouted.retain(|query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket)));
+        self.run_errands(now, desk, memory);
+    }
+
+    fn run_errands(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+        let clients = &self.clients;
+        for (id, errand) in self.topology.due(now, |id| is_out(clients, id, now)) {
+            if let Some(client) = self.client(id) {
+                client.run(errand, desk);
+            }
+        }
+        self.reroute(now, desk, memory);
+    }
+
+    /// Takes in what a connection to a server had to tell.
+    pub fn take(&mut self, id: ServerId, report: Report, desk: &mut Desk, memory: &Memory) {
+        let now = Instant::now();
+        match report {
+            Report::Errand(task, frame) => self.take_reply(id, task, frame, now),
+            Report::Elsewhere(query, code, text) => {
+                self.follow(id, query, &code, &text, now, desk, memory);
+            }
+            Report::Trouble => self.topology.trouble(id, now),
+            Report::Push => self.topology.hurry(now),
+        }
+        self.keep_up(desk);
+        self.run_errands(now, desk, memory);
+    }
+
+    fn take_reply(&mut self, id: ServerId, task: Task, frame: Frame, now: Instant) {
+        let reply = match frame {
+            Frame::Value(bytes) => Ok(Value::BulkString(bytes.to_vec())),
+            Frame::Other(reply) => redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol),
+            Frame::Nil => Ok(Value::Nil),
+            Frame::Error(code, text) => Err(error_reply::reason(&code, &text)),
+            Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol),
+        };
+        let clients = &self.clients;
+        let news = self.topology.on_reply(id, task, reply, now, |id| is_out(clients, id, now));
+        self.announce(id, &news, now);
+    }
+
+    /// Asks the server that another one named, once.
+    #[allow(clippy::too_many_arguments, reason = "what a redirection consists of")]
+    fn follow(
+        &mut self,
+        from: ServerId,
+        mut query: Query,
+        code: &str,
+        text: &str,
+        now: Instant,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) {
+        let told = self.topology.server(from).filter(|_| self.topology.is_cluster());
+        let to = told.and_then(|known| redirection(text, &known.address));
+        let id = match (to, code) {
+            (Some((_, address)), "ASK") => {
+                query.route = Route::Asking;
+                self.topology.asking(&address)
+            }
+            (Some((slot, address)), _) => {
+                query.route = Route::Moved;
+                self.topology.moved(slot, &address, now)
+            }
+            (None, _) => None,
+        };
+        self.keep_up(desk);
+        match id.and_then(|id| self.client(id)) {
+            Some(client) => client.take(query, now, desk, memory),
+            None => refuse(&[query], Reason::Moved, desk),
+        }
+    }
+
+    /// Asks for what waited until it was known whom to ask.
+    fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+        for query in std::mem::take(&mut self.unrouted) {
+            let purpose = if query.writes() { Purpose::Write } else { Purpose::Read };
+            match self.choose(&query.key, purpose, now) {
+                Choice::Later => self.unrouted.push(query),
+                Choice::Nowhere => refuse(&[query], Reason::Topology, desk),
+                Choice::Server(id) => match self.client(id) {
+                    Some(client) => client.take(query, now, desk, memory),
+                    None => refuse(&[query], Reason::Topology, desk),
+                },
+            }
+        }
+    }
+
+    /// Has a client for every server that is known, and for no other.
+    fn keep_up(&mut self, desk: &mut Desk) {
+        for (id, server) in self.wanted() {
+            match self.client(id) {
+                Some(client) if client.server.address == server => {
+                    let greeting = self.topology.greeting(id);
+                    if let Some(client) = self.client(id) {
+                        client.server.greeting = greeting;
+                    }
+                }
+                _ => {
+                    let client = self.client_of(id, server);
+                    let old = self.put(id, client);
+                    self.unrouted.extend(old.map(|old| old.retire(desk)).unwrap_or_default());
+                }
+            }
+        }
+        for id in 0..self.clients.len() {
+            if self.topology.server(id).is_none() {
+                let gone = self.clients.get_mut(id).and_then(Option::take);
+                self.unrouted.extend(gone.map(|old| old.retire(desk)).unwrap_or_default());
+            }
+        }
+    }
+
+    fn wanted(&self) -> Vec<(ServerId, Address)> {
+        self.topology.servers().map(|(id, known)| (id, known.address.clone())).collect()
+    }
+
+    fn put(&mut self, id: ServerId, client: Client) -> Option<Client> {
+        if self.clients.len() <= id {
+            self.clients.resize_with(id + 1, || None);
+        }
+        self.clients.get_mut(id)?.replace(client)
+    }
+
+    fn client_of(&self, id: ServerId, address: Address) -> Client {
+        let part = self.topology.server(id).map(|known| known.part);
+        let is_sentinel = part == Some(Part::Sentinel);
+        let db = self.conf.connections.upstream.login.db;
+        let server = Server {
+            at: self.conf.addresses_of(&address).iter().filter_map(socket_address).collect(),
+            name: format!("{address}/{db}").into(),
+            greeting: self.topology.greeting(id),
+            redirects: self.topology.is_cluster(),
+            connections: if is_sentinel { 1 } else { self.conf.connections.connections },
+            address,
+        };
+        Client::new(self.main, Place { endpoint: self.at, server: id }, self.conf, server)
+    }
+
+    /// Says in the error log what has changed, and what was of no use.
+    fn announce(&mut self, id: ServerId, news: &News, now: Instant) {
+        let name = &self.conf.name;
+        // SAFETY: the cycle is set while a worker runs.
+        let log = unsafe { (*ngx_cycle).log };
+        match news {
+            News::Nothing => {}
+            News::Primary(address) => {
+                ngx::ngx_log_error!(
+                    NGX_LOG_NOTICE,
+                    log,
+                    "{NAME}: upstream {name}: the primary is {address}"
+                );
+            }
+            News::Slots(servers, slots) => {
+                ngx::ngx_log_error!(
+                    NGX_LOG_NOTICE,
+                    log,
+                    "{NAME}: upstream {name}: {servers} servers serve {slots} slots"
+                );
+            }
+            News::Useless(reason) => {
+                let Some(kept_back) = self.warnings.admit(id, *reason, now) else { return };
+                let address = self.topology.server(id).map(|known| known.address.to_string());
+                let address = address.unwrap_or_default();
+                let (more, sentence) = (super::worker::more(kept_back), reason.sentence());
+                ngx::ngx_log_error!(
+                    NGX_LOG_WARN,
+                    log,
+                    "{NAME}: upstream {name}: {address} did not say what was asked: {reason}: {sentence}{more}"
+                );
+            }
+        }
+    }
+
+    /// Closes every connection, for a worker that exits.
+    pub fn close_all(&mut self) {
+        self.clients.iter_mut().flatten().for_each(Client::close_all);
+    }
+}
+
+fn is_out(clients: &[Option<Client>], id: ServerId, now: Instant) -> bool {
+    clients.get(id).and_then(Option::as_ref).is_none_or(|client| client.is_out(now))
+}
+
+fn socket_address(address: &ServerAddr) -> Option<SockAddr> {
+    match address {
+        ServerAddr::Tcp(address) => Some(SockAddr::from(*address)),
+        ServerAddr::Unix(path) => SockAddr::unix(path).ok(),
+    }
+}

@@ -1,0 +1,373 @@
+//! Finding out which servers there are, and which replicas keep up.
+
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::replication::{self, Report};
+use super::slots::{self, Range, SLOTS};
+use super::{Part, ServerId, Shard, Topology, Way, sentinel};
+use crate::reason::Reason;
+use crate::redis::endpoint::Address;
+use crate::redis::errand::{Errand, Task};
+
+/// How often it is asked while all is well, and while something is amiss.
+const CLUSTER_PERIOD: Duration = Duration::from_secs(30);
+const SENTINEL_PERIOD: Duration = Duration::from_secs(1);
+const AMISS_PERIOD: Duration = Duration::from_millis(500);
+
+/// The least time between two questions.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long an answer is awaited.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often servers are asked how far replication has got.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+
+/// The state of the questions to sentinels or to a cluster.
+#[derive(Debug)]
+pub struct Discovery {
+    due: Instant,
+    last: Option<Instant>,
+    asked: Option<(ServerId, Instant)>,
+    /// Counts the servers that were asked, each when the one before it had failed.
+    turn: usize,
+    failures: usize,
+    hopeful: bool,
+    subscribed: Option<ServerId>,
+}
+
+impl Discovery {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            due: now,
+            last: None,
+            asked: None,
+            turn: 0,
+            failures: 0,
+            hopeful: true,
+            subscribed: None,
+        }
+    }
+
+    /// Whether an answer may still come before anybody was asked in vain.
+    pub(super) fn is_hopeful(&self) -> bool {
+        self.hopeful
+    }
+
+    fn hurry(&mut self, now: Instant) {
+        let soonest = self.last.map_or(now, |last| (last + PAUSE).max(now));
+        self.due = self.due.min(soonest);
+    }
+
+    fn succeeded(&mut self, now: Instant, period: Duration) {
+        self.asked = None;
+        self.failures = 0;
+        self.hopeful = false;
+        self.due = now + period;
+    }
+
+    /// The next server is asked at once, after a pause when all have been.
+    fn failed(&mut self, now: Instant, sources: usize) {
+        self.asked = None;
+        self.turn = self.turn.wrapping_add(1);
+        self.failures += 1;
+        self.due = now;
+        if self.failures >= sources {
+            self.failures = 0;
+            self.hopeful = false;
+            self.due = now + AMISS_PERIOD;
+        }
+    }
+}
+
+/// What an answer changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that anybody needs to hear of.
+    Nothing,
+    /// There is another primary.
+    Primary(Address),
+    /// There are so many servers for so many slots.
+    Slots(usize, usize),
+    /// The answer was of no use.
+    Useless(Reason),
+}
+
+impl Topology {
+    /// The errands to be run now.
+    pub fn due(
+        &mut self,
+        now: Instant,
+        is_out: impl Fn(ServerId) -> bool,
+    ) -> Vec<(ServerId, Errand)> {
+        let mut tasks = Vec::new();
+        if self.next_watch.is_some_and(|next| next <= now) {
+            self.next_watch = Some(now + WATCH_PERIOD);
+            tasks.extend(self.watch(now).into_iter().map(|id| (id, Task::Replication)));
+        }
+        tasks.extend(self.discover(now, is_out));
+        let master = match &self.way {
+            Way::Sentinel { master, .. } => master.as_str(),
+            _ => "",
+        };
+        tasks.into_iter().map(|(id, task)| (id, Errand::new(task, master))).collect()
+    }
+
+    /// Begins a round of questions how far replication has got.
+    fn watch(&mut self, now: Instant) -> Vec<ServerId> {
+        let mut asked = Vec::new();
+        for (id, known) in self.known.iter_mut().enumerate() {
+            let Some(known) = known else { continue };
+            if matches!(known.part, Part::Primary | Part::Replica) {
+                known.watch.required.clone_from(&known.watch.position);
+                known.watch.asked = Some(now);
+                asked.push(id);
+            }
+        }
+        asked
+    }
+
+    fn discover(
+        &mut self,
+        now: Instant,
+        is_out: impl Fn(ServerId) -> bool,
+    ) -> Vec<(ServerId, Task)> {
+        if matches!(self.way, Way::Listed) {
+            return Vec::new();
+        }
+        if self.discovery.asked.is_some_and(|(_, since)| now >= since + PATIENCE) {
+            let sources = self.sources().count();
+            self.discovery.failed(now, sources);
+        }
+        if self.is_amiss(&is_out) {
+            let soon = self.discovery.last.map_or(now, |last| last + AMISS_PERIOD);
+            self.discovery.due = self.discovery.due.min(soon);
+        }
+        if self.discovery.asked.is_some() || now < self.discovery.due {
+            return Vec::new();
+        }
+        let Some(id) = self.next_source(is_out) else { return Vec::new() };
+        self.discovery.asked = Some((id, now));
+        self.discovery.last = Some(now);
+        if self.is_cluster() {
+            return vec![(id, Task::Slots)];
+        }
+        let mut tasks = vec![(id, Task::Primary)];
+        if self.next_watch.is_some() {
+            tasks.push((id, Task::Replicas));
+        }
+        if self.discovery.subscribed != Some(id) {
+            self.discovery.subscribed = Some(id);
+            tasks.push((id, Task::Subscribe));
+        }
+        tasks
+    }
+
+    /// Who may be asked about the servers.
+    fn sources(&self) -> impl Iterator<Item = ServerId> {
+        let sentinels = matches!(self.way, Way::Sentinel { .. });
+        self.servers()
+            .filter(move |(_, known)| (known.part == Part::Sentinel) == sentinels)
+            .map(|(id, _)| id)
+    }
+
+    fn next_source(&self, is_out: impl Fn(ServerId) -> bool) -> Option<ServerId> {
+        let all: Vec<ServerId> = self.sources().collect();
+        let turn = self.discovery.turn.checked_rem(all.len())?;
+        let in_turn = || all.iter().cycle().skip(turn).take(all.len()).copied();
+        in_turn().find(|id| !is_out(*id)).or_else(|| in_turn().next())
+    }
+
+    /// Whether a primary is out, or a slot has none.
+    fn is_amiss(&self, is_out: impl Fn(ServerId) -> bool) -> bool {
+        let uncovered = match &self.way {
+            Way::Cluster(slots) => slots.iter().any(Option::is_none),
+            _ => self.shards.is_empty(),
+        };
+        uncovered || self.shards.iter().any(|shard| is_out(shard.primary))
+    }
+
+    /// A connection to a server failed, or it said that it is not what it was held for.
+    pub fn trouble(&mut self, id: ServerId, now: Instant) {
+        if self.discovery.subscribed == Some(id) {
+            self.discovery.subscribed = None;
+        }
+        if self.discovery.asked.is_some_and(|(asked, _)| asked == id) {
+            let sources = self.sources().count();
+            self.discovery.failed(now, sources);
+        }
+        if let Some(Some(known)) = self.known.get_mut(id) {
+            known.watch.keeps_up = false;
+            if known.part != Part::Sentinel {
+                self.discovery.hurry(now);
+            }
+        }
+    }
+
+    /// Asks again soon.
+    pub fn hurry(&mut self, now: Instant) {
+        self.discovery.hurry(now);
+    }
+
+    /// Takes in the reply to an errand.
+    pub fn on_reply(
+        &mut self,
+        id: ServerId,
+        task: Task,
+        reply: Result<Value, Reason>,
+        now: Instant,
+        is_out: impl Fn(ServerId) -> bool,
+    ) -> News {
+        let taken = match (task, reply) {
+            (Task::Ping | Task::Subscribe, _) => return News::Nothing,
+            (Task::Replication, reply) => {
+                return self
+                    .take_replication(id, reply, now)
+                    .map_or_else(News::Useless, |()| News::Nothing);
+            }
+            (_, Err(reason)) => Err(reason),
+            (Task::Slots, Ok(reply)) => self.take_slots(id, &reply, now),
+            (Task::Primary, Ok(reply)) => self.take_primary(&reply, now, is_out),
+            (Task::Replicas, Ok(reply)) => self.take_replicas(&reply),
+        };
+        taken.unwrap_or_else(|reason| {
+            let sources = self.sources().count();
+            self.discovery.failed(now, sources);
+            News::Useless(reason)
+        })
+    }
+
+    fn take_replication(
+        &mut self,
+        id: ServerId,
+        reply: Result<Value, Reason>,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let shard = self.shards.iter().find(|shard| shard.replicas.contains(&id));
+        let required = shard.and_then(|shard| self.server(shard.primary)?.watch.required.clone());
+        let Some(Some(known)) = self.known.get_mut(id) else { return Ok(()) };
+        let (part, watch) = (known.part, &mut known.watch);
+        watch.keeps_up = false;
+        let report = reply.map(|reply| replication::report(&reply))?.ok_or(Reason::Protocol)?;
+        watch.heard = Some(now);
+        if let Some(asked) = watch.asked.take() {
+            let took = now.saturating_duration_since(asked);
+            watch.round_trip =
+                Some(watch.round_trip.map_or(took, |before| (before * 3 + took) / 4));
+        }
+        match (report, part) {
+            (Report::Primary(position), Part::Primary) => watch.position = Some(position),
+            (Report::Replica { position, linked }, Part::Replica) => {
+                watch.keeps_up = linked && required.is_some_and(|r| position.has_reached(&r));
+            }
+            _ => self.discovery.hurry(now),
+        }
+        Ok(())
+    }
+
+    fn take_primary(
+        &mut self,
+        reply: &Value,
+        now: Instant,
+        is_out: impl Fn(ServerId) -> bool,
+    ) -> Result<News, Reason> {
+        let found = sentinel::primary(reply).ok_or(Reason::Topology)?;
+        self.discovery.succeeded(now, SENTINEL_PERIOD);
+        let before = self.shards.first().map(|shard| shard.primary);
+        let Way::Sentinel { epoch, .. } = &mut self.way else { return Ok(News::Nothing) };
+        if found.epoch < *epoch && before.is_some_and(|id| !is_out(id)) {
+            return Ok(News::Nothing);
+        }
+        *epoch = found.epoch;
+        let id = self.find_or_add(&found.address, Part::Primary).ok_or(Reason::Topology)?;
+        if before == Some(id) {
+            return Ok(News::Nothing);
+        }
+        self.shards = vec![Shard { primary: id, replicas: Vec::new() }];
+        self.forget_others();
+        Ok(News::Primary(found.address))
+    }
+
+    fn take_replicas(&mut self, reply: &Value) -> Result<News, Reason> {
+        let found = sentinel::replicas(reply).ok_or(Reason::Topology)?;
+        let replicas: Vec<ServerId> =
+            found.iter().filter_map(|address| self.find_or_add(address, Part::Replica)).collect();
+        if let Some(shard) = self.shards.first_mut() {
+            shard.replicas = replicas.into_iter().filter(|id| *id != shard.primary).collect();
+        }
+        self.forget_others();
+        Ok(News::Nothing)
+    }
+
+    fn take_slots(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
+        let asked = self.server(id).map(|known| known.address.clone()).ok_or(Reason::Topology)?;
+        let ranges = slots::ranges(reply, &asked).filter(|ranges| !ranges.is_empty());
+        let ranges = ranges.ok_or(Reason::Topology)?;
+        let mut slots = vec![None; usize::from(SLOTS)];
+        let mut shards: Vec<Shard> = Vec::new();
+        for Range { slots: (first, last), servers } in &ranges {
+            let mut ids = servers.iter().filter_map(|at| self.find_or_add(at, Part::Replica));
+            let primary = ids.next().ok_or(Reason::Topology)?;
+            let replicas: Vec<ServerId> = ids.collect();
+            let place = shards.iter().position(|shard| shard.primary == primary);
+            let place = place.unwrap_or_else(|| {
+                shards.push(Shard { primary, replicas });
+                shards.len() - 1
+            });
+            let place = u16::try_from(place).map_err(|_| Reason::Topology)?;
+            let range = usize::from(*first)..=usize::from(*last);
+            slots.get_mut(range).unwrap_or_default().fill(Some(place));
+        }
+        let covered = slots.iter().filter(|place| place.is_some()).count();
+        let changed =
+            self.shards != shards || matches!(&self.way, Way::Cluster(old) if *old != slots);
+        self.shards = shards;
+        self.way = Way::Cluster(slots);
+        self.forget_others();
+        self.discovery.succeeded(now, CLUSTER_PERIOD);
+        Ok(if changed { News::Slots(self.servers().count(), covered) } else { News::Nothing })
+    }
+
+    /// What servers are follows from the shards; those without a part are forgotten, unless the
+    /// configuration names them.
+    fn forget_others(&mut self) {
+        for (id, place) in self.known.iter_mut().enumerate() {
+            let Some(known) = place else { continue };
+            let part = if self.shards.iter().any(|shard| shard.primary == id) {
+                Part::Primary
+            } else if self.shards.iter().any(|shard| shard.replicas.contains(&id)) {
+                Part::Replica
+            } else if known.listed {
+                if known.part == Part::Sentinel { Part::Sentinel } else { Part::Seed }
+            } else {
+                *place = None;
+                continue;
+            };
+            if known.part != part {
+                known.part = part;
+                known.watch = super::Watch::default();
+            }
+        }
+    }
+
+    /// A server of a cluster says that a slot has moved to another; the map is asked for soon.
+    pub fn moved(&mut self, slot: u16, to: &Address, now: Instant) -> Option<ServerId> {
+        self.discovery.hurry(now);
+        let id = self.find_or_add(to, Part::Primary)?;
+        let Way::Cluster(slots) = &mut self.way else { return None };
+        let place = self.shards.iter().position(|shard| shard.primary == id);
+        let place = place.unwrap_or_else(|| {
+            self.shards.push(Shard { primary: id, replicas: Vec::new() });
+            self.shards.len() - 1
+        });
+        *slots.get_mut(usize::from(slot))? = u16::try_from(place).ok();
+        Some(id)
+    }
+
+    /// A server of a cluster says that a key is at another one for this once.
+    pub fn asking(&mut self, at: &Address) -> Option<ServerId> {
+        self.find_or_add(at, Part::Primary)
+    }
+}
