@@ -10,6 +10,7 @@ use socket2::SockAddr;
 use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
 use super::memory::Memory;
+use super::names::Schedule;
 use super::socket::{Owner, Peer, Progress};
 use super::worker::{Desk, Place, Report};
 use crate::reason::Reason;
@@ -40,6 +41,8 @@ pub(super) struct Server {
     pub redirects: bool,
     /// How many connections there may be.
     pub connections: usize,
+    /// When its name is resolved, if there is a resolver for it.
+    pub schedule: Option<Schedule>,
 }
 
 /// The connections of one worker to one server.
@@ -140,8 +143,14 @@ impl Client {
     /// The server has these addresses now. Connections to others end when what they are asked is
     /// answered.
     pub fn move_to(&mut self, addresses: Vec<SockAddr>, desk: &mut Desk) {
+        let is_known = |address: &SockAddr| self.server.at.contains(address);
+        if addresses.len() == self.server.at.len() && addresses.iter().all(is_known) {
+            return;
+        }
         self.server.at = addresses;
+        self.breaker = Breaker::new(self.conf.connections.breaker);
         for (number, connection) in self.connections.iter_mut().enumerate() {
+            connection.backoff = Backoff::default();
             connection.leaves = connection.peer.is_some()
                 && !connection.at.as_ref().is_some_and(|at| self.server.at.contains(at));
             if connection.leaves {

@@ -15,6 +15,7 @@ use ngx::http::{
     NgxHttpCoreModule,
 };
 
+use super::names::{Resolved, Resolver};
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, handler, rc};
 use crate::config::{
@@ -39,6 +40,8 @@ pub(super) struct MainConf {
     pub stores: bool,
     /// The place of nginx's gunzip filter among the modules' configurations.
     pub gunzip_index: Option<usize>,
+    /// Answers of the resolver that are not taken up yet.
+    pub resolved: RefCell<Vec<Resolved>>,
     /// What the worker process holds; empty in the master.
     pub worker: RefCell<Option<Box<Worker>>>,
 }
@@ -47,6 +50,8 @@ pub(super) struct MainConf {
 pub(super) struct EndpointConf {
     pub connections: Connections,
     addresses: Vec<(Address, Vec<ServerAddr>)>,
+    /// Who resolves its names while nginx runs.
+    pub resolver: Option<Resolver>,
     /// Its name in the error log.
     pub name: String,
 }
@@ -226,7 +231,9 @@ unsafe fn try_merge(
             core.handler = Some(handler::content_handler);
         }
     }
-    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(main, conf) };
+    // SAFETY: the core module's configuration is merged.
+    let resolver = unsafe { Resolver::of(core) };
+    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(main, conf, resolver) };
     let place = &conf.written_at;
     if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
         return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
@@ -234,7 +241,7 @@ unsafe fn try_merge(
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
     let plan =
         Plan::new(&conf.settings, Door::Pass, endpoint, &main.upstreams).map_err(in_place)?;
-    let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
+    let endpoint = main.endpoint(&plan.connections, resolver).map_err(in_place)?;
     main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { warn_of_bare_error_page(cf, core, &plan) };
@@ -250,12 +257,16 @@ unsafe fn try_merge(
 }
 
 /// The plan of `redis_cache`.
-fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), String> {
+fn plan_in_place(
+    main: &mut MainConf,
+    conf: &mut LocationConf,
+    resolver: Option<Resolver>,
+) -> Result<(), String> {
     let Some(Some(endpoint)) = &conf.settings.in_place else { return Ok(()) };
     let named = |sentence| format!("\"redis_cache\": {sentence}");
     let plan =
         Plan::new(&conf.settings, Door::InPlace, endpoint, &main.upstreams).map_err(named)?;
-    let endpoint = main.endpoint(&plan.connections).map_err(named)?;
+    let endpoint = main.endpoint(&plan.connections, resolver).map_err(named)?;
     main.looks_up_in_place = true;
     main.stores |= plan.store.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
@@ -264,7 +275,11 @@ fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), Str
 
 impl MainConf {
     /// The index of an endpoint; all its uses must agree on its settings.
-    fn endpoint(&mut self, wanted: &Connections) -> Result<usize, String> {
+    fn endpoint(
+        &mut self,
+        wanted: &Connections,
+        resolver: Option<Resolver>,
+    ) -> Result<usize, String> {
         let same = |known: &EndpointConf| known.connections.upstream.is_same_as(&wanted.upstream);
         if let Some(at) = self.endpoints.iter().position(same) {
             let known = self.endpoints.get(at);
@@ -280,7 +295,12 @@ impl MainConf {
         let addresses: Result<Vec<_>, _> =
             wanted.upstream.addresses().into_iter().map(resolve).collect();
         let (addresses, name) = (addresses?, wanted.upstream.to_string());
-        self.endpoints.push(EndpointConf { connections: wanted.clone(), addresses, name });
+        self.endpoints.push(EndpointConf {
+            connections: wanted.clone(),
+            addresses,
+            resolver,
+            name,
+        });
         Ok(self.endpoints.len() - 1)
     }
 

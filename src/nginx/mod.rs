@@ -27,6 +27,7 @@
 //! | [`client`] | connections to one server |
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
+//! | [`names`] | names of servers, resolved by nginx's resolver |
 //! | [`phases`] | which handlers run in which phase of nginx |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
 //! | [`variables`] | `$redis_cache_*` |
@@ -50,6 +51,7 @@ mod in_place;
 mod layout;
 mod list;
 mod memory;
+mod names;
 mod phases;
 mod post_read;
 mod request;

@@ -12,6 +12,7 @@ use super::client::{self, Asked, Client, Server, hash_of};
 use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
 use super::memory::Memory;
+use super::names::{self, Resolved, Schedule};
 use super::worker::{Desk, Place, Report};
 use crate::reason::Reason;
 use crate::redis::endpoint::{Address, ServerAddr};
@@ -63,7 +64,8 @@ impl Upstream {
 
     /// Whether [`Self::tick`] has anything to do.
     pub fn needs_upkeep(&self) -> bool {
-        self.topology.needs_upkeep()
+        let mut clients = self.clients.iter().flatten();
+        self.topology.needs_upkeep() || clients.any(|client| client.server.schedule.is_some())
     }
 
     /// Whether a lookup may be asked now, and of whom. A refusal is answered at once.
@@ -148,8 +150,51 @@ impl Upstream {
         for client in self.clients.iter_mut().flatten() {
             client.look_after(now, desk);
         }
+        self.resolve_names(now);
         self.unrouted.retain(|query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket)));
         self.run_errands(now, desk, memory);
+    }
+
+    fn resolve_names(&mut self, now: Instant) {
+        let Some(resolver) = &self.conf.resolver else { return };
+        for client in self.clients.iter_mut().flatten() {
+            let Some(schedule) = &mut client.server.schedule else { continue };
+            if schedule.is_due(now) {
+                let (place, address) = (client.place(), &client.server.address);
+                if !resolver.ask(self.main, place, address) {
+                    client.server.schedule.as_mut().map(|schedule| schedule.failed(now));
+                }
+            }
+        }
+    }
+
+    /// Takes up what the resolver has found for the name of a server.
+    pub fn take_addresses(&mut self, resolved: Resolved, desk: &mut Desk) {
+        let now = Instant::now();
+        let Resolved { place, address, outcome } = resolved;
+        let client = self.client(place.server).filter(|client| client.server.address == address);
+        let Some(client) = client else { return };
+        let Some(schedule) = &mut client.server.schedule else { return };
+        let error = match outcome {
+            Ok((addresses, holds)) if !addresses.is_empty() => {
+                schedule.succeeded(now, holds);
+                client.move_to(addresses, desk);
+                return;
+            }
+            Ok(_) => "no address".to_owned(),
+            Err(error) => names::error_text(error),
+        };
+        if schedule.failed(now) {
+            // SAFETY: the cycle is set while a worker runs.
+            let log = unsafe { (*ngx_cycle).log };
+            let name = &self.conf.name;
+            ngx::ngx_log_error!(
+                NGX_LOG_WARN,
+                log,
+                "{NAME}: upstream {name}: {address} could not be resolved again ({error}): \
+                 what was known of it goes on"
+            );
+        }
     }
 
     fn run_errands(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
@@ -170,7 +215,13 @@ impl Upstream {
             Report::Elsewhere(query, code, text) => {
                 self.follow(id, query, &code, &text, now, desk, memory);
             }
-            Report::Trouble => self.topology.trouble(id, now),
+            Report::Trouble => {
+                self.topology.trouble(id, now);
+                let client = self.client(id);
+                if let Some(schedule) = client.and_then(|client| client.server.schedule.as_mut()) {
+                    schedule.hurry(now);
+                }
+            }
             Report::Push => self.topology.hurry(now),
         }
         self.keep_up(desk);
@@ -282,6 +333,8 @@ impl Upstream {
             name: format!("{address}/{db}").into(),
             greeting: self.topology.greeting(id),
             redirects: self.topology.is_cluster(),
+            schedule: (self.conf.resolver.is_some() && address.name().is_some())
+                .then(|| Schedule::new(Instant::now())),
             connections: if is_sentinel { 1 } else { self.conf.connections.connections },
             address,
         };

@@ -353,6 +353,15 @@ impl Worker {
         }
         self.settle();
     }
+
+    /// Has upstreams take up what the resolver has found.
+    pub fn take_resolved(&mut self, main: &MainConf) {
+        for resolved in main.resolved.take() {
+            if let Some(endpoint) = self.endpoints.get_mut(resolved.place.endpoint) {
+                endpoint.upstream.take_addresses(resolved, &mut self.desk);
+            }
+        }
+    }
 }
 
 impl Desk {
@@ -437,6 +446,7 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
     let Some(main) = (unsafe { Events::main_of(event) }) else { return };
     with(main, |worker| {
         worker.tick();
+        worker.take_resolved(main);
         worker.desk.events.tick_after(TICK);
         Some(())
     });
