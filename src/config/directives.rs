@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 
 use super::settings::Settings;
-use super::{Environment, setters, store_setters};
+use super::{Environment, setters, store_setters, tls_setters};
 
 /// Where a directive may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,9 @@ pub const DIRECTIVES: &[Directive] = &[
         context: Context::Location,
         arity: (1, 1),
         help: "Answers the requests of this location from Redis: computes the key, asks for it and \
-            sends the page. `URL` is `redis://[user[:password]@]host[:port][/db]` or \
-            `unix:/path[?db=N]` (also `redis+unix:///path?db=N`); user and password are \
+            sends the page. `URL` is `redis://[user[:password]@]host[:port][/db]`, \
+            `rediss://` for TLS, or `unix:/path[?db=N]` (also `redis+unix:///path?db=N`); \
+            `valkey://`, `valkeys://` and `valkey+unix:` are the same. User and password are \
             percent-decoded, a name is resolved when nginx starts. Only GET and HEAD are looked \
             up, and never a request with an Authorization header. It is the content handler of \
             the location, so no other may stand beside it.",
@@ -237,6 +238,78 @@ pub const DIRECTIVES: &[Directive] = &[
             Read when nginx starts and on reload. A relative path starts at nginx's \
             configuration prefix.",
         set: setters::password_file,
+    },
+    Directive {
+        name: c"redis_cache_ssl_trusted_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A file of certificates in PEM: those of the authorities that the server's certificate \
+            may come from. Without it the authorities count that OpenSSL trusts on this machine \
+            (Debian: the package ca-certificates). This and the other `redis_cache_ssl_*` count \
+            where the URL is `rediss://`. Files are read when nginx starts and on reload; a \
+            relative path starts at nginx's configuration prefix.",
+        set: tls_setters::trusted_certificate,
+    },
+    Directive {
+        name: c"redis_cache_ssl_verify",
+        arguments: "on|off",
+        default: "on",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "Whether the server must have a certificate of a trusted authority that is valid now and \
+            for the name of `redis_cache_ssl_name`. Off, anybody on the way can read and \
+            answer in the server's place.",
+        set: tls_setters::verify,
+    },
+    Directive {
+        name: c"redis_cache_ssl_name",
+        arguments: "STRING",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The name or IP address that the server's certificate must be for, and that is sent to \
+            the server (SNI) unless it is an address. Without it the host of the URL.",
+        set: tls_setters::name,
+    },
+    Directive {
+        name: c"redis_cache_ssl_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A file with our certificate in PEM, and those between it and its authority, for a server \
+            that wants one (`tls-auth-clients`). Needs `redis_cache_ssl_certificate_key`.",
+        set: tls_setters::certificate,
+    },
+    Directive {
+        name: c"redis_cache_ssl_certificate_key",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The file of that certificate's key in PEM, without a passphrase.",
+        set: tls_setters::certificate_key,
+    },
+    Directive {
+        name: c"redis_cache_ssl_protocols",
+        arguments: "[TLSv1.2] [TLSv1.3]",
+        default: "TLSv1.2 TLSv1.3",
+        context: Context::Any,
+        arity: (1, 2),
+        help: "The versions of TLS that may be spoken.",
+        set: tls_setters::protocols,
+    },
+    Directive {
+        name: c"redis_cache_ssl_ciphers",
+        arguments: "STRING",
+        default: "DEFAULT",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The ciphers of TLS 1.2, as `openssl ciphers` writes them. Those of TLS 1.3 are OpenSSL's \
+            own.",
+        set: tls_setters::ciphers,
     },
     Directive {
         name: c"redis_cache_status_header",

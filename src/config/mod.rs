@@ -7,12 +7,15 @@ mod plan;
 mod setters;
 mod settings;
 mod store_setters;
+mod tls;
+mod tls_setters;
 pub mod value;
 
 pub use check::{conflict, fallback_cycle};
 pub use directives::{Context, DIRECTIVES, Directive};
 pub use plan::{Connections, Door, KeySource, Plan, StoreRules};
 pub use settings::{Format, Ignored, Io, KeySetting, Settings, Validity};
+pub use tls::{ClientCertificate, Protocols, TlsSettings};
 
 /// A string with nginx variables, compiled by nginx; an index into its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Template;
 use super::settings::{Format, Ignored, Io, Settings, Validity};
+use super::tls::TlsSettings;
 use crate::key::{Hash, KeyShape};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Endpoint;
@@ -34,6 +35,8 @@ pub struct Connections {
     pub connect_timeout: Duration,
     /// `redis_cache_breaker`.
     pub breaker: Option<BreakerSettings>,
+    /// `redis_cache_ssl_*`, where the endpoint has TLS.
+    pub tls: Option<TlsSettings>,
 }
 
 /// Where a lookup takes place.
@@ -115,6 +118,14 @@ impl Plan {
                 "a user without a password is given for {endpoint}: add redis_cache_password_file"
             ));
         }
+        let io = settings.io.unwrap_or_default();
+        if endpoint.tls && io == Io::Blocking {
+            return Err(format!(
+                "redis_cache_io blocking speaks no TLS, which the URL of {endpoint} asks for: \
+                 use redis_cache_io event"
+            ));
+        }
+        let tls = TlsSettings::of(settings, &endpoint)?;
         let max_size = settings.max_size.unwrap_or(8 << 20);
         let buffers = settings.buffers.unwrap_or(64 << 20);
         if max_size > buffers {
@@ -154,12 +165,13 @@ impl Plan {
                 breaker: settings
                     .breaker
                     .unwrap_or(Some(BreakerSettings { fails: 5, timeout: Duration::from_secs(1) })),
+                tls,
             },
             fallback: settings.fallback.clone(),
             key_source,
             key_shape,
             format,
-            io: settings.io.unwrap_or_default(),
+            io,
             timeout: settings.timeout.unwrap_or(Duration::from_millis(100)),
             max_size,
             bypass: settings.bypass.clone().unwrap_or_default(),
@@ -225,6 +237,15 @@ mod tests {
         let http = Settings { store: Some(true), ..Settings::default() };
         assert_eq!(plan("redis://h", &http).unwrap().store.unwrap().keep.as_secs(), 3600);
         assert_eq!(plan("redis://h", &Settings::default()).unwrap().store, None);
+    }
+
+    #[test]
+    fn blocking_speaks_no_tls() {
+        let blocking = Settings { io: Some(Io::Blocking), ..Settings::default() };
+        assert!(plan("rediss://h", &blocking).unwrap_err().contains("use redis_cache_io event"));
+        assert!(plan("redis://h", &blocking).is_ok());
+        let tls = plan("rediss://h", &Settings::default()).unwrap().connections.tls;
+        assert!(tls.is_some_and(|tls| tls.verify));
     }
 
     #[test]

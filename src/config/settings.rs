@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Template;
+use super::tls::Protocols;
 use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::{Endpoint, Secret};
@@ -114,6 +115,20 @@ settings! {
     username: String,
     /// The content of `redis_cache_password_file`.
     password: Secret,
+    /// `redis_cache_ssl_trusted_certificate`, a path.
+    ssl_trusted_certificate: String,
+    /// `redis_cache_ssl_verify`.
+    ssl_verify: bool,
+    /// `redis_cache_ssl_name`.
+    ssl_name: String,
+    /// `redis_cache_ssl_certificate`, a path.
+    ssl_certificate: String,
+    /// `redis_cache_ssl_certificate_key`, a path.
+    ssl_certificate_key: String,
+    /// `redis_cache_ssl_protocols`.
+    ssl_protocols: Protocols,
+    /// `redis_cache_ssl_ciphers`.
+    ssl_ciphers: String,
     /// `redis_cache_status_header`.
     status_header: bool,
     /// `redis_cache_store`.

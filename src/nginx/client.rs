@@ -10,6 +10,7 @@ use super::conf::{EndpointConf, MainConf};
 use super::delivery::{deliver, refuse};
 use super::memory::Memory;
 use super::socket::{Owner, Peer, Progress};
+use super::tls::{TlsProgress, TlsSession};
 use super::worker::{Answer, Desk};
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
@@ -73,7 +74,12 @@ impl Client {
         let connection = |number| Connection {
             link: Link::default(),
             peer: None,
-            owner: Box::new(Owner { main, endpoint: at, connection: number }),
+            owner: Box::new(Owner {
+                main,
+                endpoint: at,
+                connection: number,
+                session: TlsSession::default(),
+            }),
             backoff: Backoff::default(),
             failure: Reason::Refused,
             next_address: 0,
@@ -180,8 +186,19 @@ impl Client {
         }
     }
 
-    /// The connection is made.
+    /// The connection is made; where the endpoint has TLS, its handshake comes first.
     fn introduce(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let tls = match (&mut connection.peer, &self.conf.tls) {
+            (Some(peer), Some(_)) if peer.has_tls() => peer.tls_outcome(),
+            (Some(peer), Some(context)) => peer.start_tls(context, self.conf.tls_name()),
+            _ => TlsProgress::Done,
+        };
+        match tls {
+            TlsProgress::Done => {}
+            TlsProgress::Later => return,
+            TlsProgress::Failed(reason) => return self.fail(number, reason, desk, memory),
+        }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.link.connected(&self.conf.connections.endpoint);
         self.write(number, desk, memory);
@@ -223,7 +240,8 @@ impl Client {
                 Progress::Bytes(count) => link.wrote(count),
                 Progress::Later => return,
                 Progress::End => {
-                    self.fail(number, Reason::Closed, desk, memory);
+                    let reason = peer.end_reason();
+                    self.fail(number, reason, desk, memory);
                     return;
                 }
             }
@@ -291,7 +309,7 @@ impl Client {
                     self.take_replies(number, desk, memory).err()
                 }
                 Progress::Later => break,
-                Progress::End => Some(Reason::Closed),
+                Progress::End => Some(peer.end_reason()),
             };
             if let Some(reason) = failure {
                 self.fail(number, reason, desk, memory);

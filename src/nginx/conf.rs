@@ -15,6 +15,7 @@ use ngx::http::{
     NgxHttpCoreModule,
 };
 
+use super::tls::TlsContext;
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, handler, rc};
 use crate::config::{
@@ -46,6 +47,16 @@ pub(super) struct EndpointConf {
     pub addresses: Vec<ServerAddr>,
     /// `$redis_cache_server`.
     pub name: String,
+    /// Present where it is spoken to over TLS.
+    pub tls: Option<TlsContext>,
+}
+
+impl EndpointConf {
+    /// The name that the certificate of the server must be for.
+    pub fn tls_name(&self) -> &str {
+        let Connections { tls, endpoint, .. } = &self.connections;
+        tls.as_ref().map_or("", |tls| tls.name_for(&endpoint.address))
+    }
 }
 
 /// Configuration of a location.
@@ -208,14 +219,15 @@ unsafe fn try_merge(
             core.handler = Some(handler::content_handler);
         }
     }
-    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(main, conf) };
+    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(cf, main, conf) };
     let place = &conf.written_at;
     if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
         return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
     }
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
     let plan = Plan::new(&conf.settings, Door::Pass, endpoint).map_err(in_place)?;
-    let endpoint = main.endpoint(&plan.connections).map_err(in_place)?;
+    // SAFETY: `cf` is nginx's context.
+    let endpoint = unsafe { main.endpoint(cf, &plan.connections) }.map_err(in_place)?;
     main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { warn_of_bare_error_page(cf, core, &plan) };
@@ -231,11 +243,16 @@ unsafe fn try_merge(
 }
 
 /// The plan of `redis_cache`.
-fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), String> {
+fn plan_in_place(
+    cf: *mut ngx_conf_t,
+    main: &mut MainConf,
+    conf: &mut LocationConf,
+) -> Result<(), String> {
     let Some(Some(endpoint)) = &conf.settings.in_place else { return Ok(()) };
     let named = |sentence| format!("\"redis_cache\": {sentence}");
     let plan = Plan::new(&conf.settings, Door::InPlace, endpoint).map_err(named)?;
-    let endpoint = main.endpoint(&plan.connections).map_err(named)?;
+    // SAFETY: `cf` is nginx's context.
+    let endpoint = unsafe { main.endpoint(cf, &plan.connections) }.map_err(named)?;
     main.looks_up_in_place = true;
     main.stores |= plan.store.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
@@ -244,7 +261,14 @@ fn plan_in_place(main: &mut MainConf, conf: &mut LocationConf) -> Result<(), Str
 
 impl MainConf {
     /// The index of an endpoint; all its uses must agree on its settings.
-    fn endpoint(&mut self, wanted: &Connections) -> Result<usize, String> {
+    ///
+    /// # Safety
+    /// `cf` is nginx's context during parsing.
+    unsafe fn endpoint(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        wanted: &Connections,
+    ) -> Result<usize, String> {
         let same = |known: &EndpointConf| known.connections.endpoint.is_same_as(&wanted.endpoint);
         if let Some(at) = self.endpoints.iter().position(same) {
             let known = self.endpoints.get(at);
@@ -256,7 +280,10 @@ impl MainConf {
         let name = wanted.endpoint.to_string();
         let addresses =
             wanted.endpoint.resolve().map_err(|error| format!("cannot resolve {name}: {error}"))?;
-        self.endpoints.push(EndpointConf { connections: wanted.clone(), addresses, name });
+        // SAFETY: the caller guarantees it.
+        let context = |settings| unsafe { TlsContext::new(cf, settings) };
+        let tls = wanted.tls.as_ref().map(context).transpose()?;
+        self.endpoints.push(EndpointConf { connections: wanted.clone(), addresses, name, tls });
         Ok(self.endpoints.len() - 1)
     }
 

@@ -1,4 +1,4 @@
-//! `redis://[user[:password]@]host[:port][/db]` and `unix:/path[?db=N]` to an endpoint.
+//! `redis[s]://[user[:password]@]host[:port][/db]` and `unix:/path[?db=N]` to an endpoint.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -30,6 +30,8 @@ pub enum Address {
 pub struct Endpoint {
     /// Where it listens.
     pub address: Address,
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
     /// The number of the database.
     pub db: i64,
     /// The ACL user.
@@ -42,11 +44,8 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL, or of an unknown scheme.
-    #[error("is not redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]")]
+    #[error("is not redis://[user[:password]@]host[:port][/db], rediss:// or unix:/path[?db=N]")]
     Form,
-    /// `rediss://`.
-    #[error("asks for TLS, which this version does not speak yet; use redis:// or unix:")]
-    Tls,
     /// A variable in the URL.
     #[error("may not contain variables")]
     Variable,
@@ -56,18 +55,20 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// Reads a URL: `redis://`, `unix:/path`, `unix:///path` or `redis+unix:///path`.
+    /// Reads a URL: `redis://`, `rediss://` for TLS, `unix:/path`, `unix:///path` or
+    /// `redis+unix:///path`; `valkey` may stand for `redis`.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if url.contains('$') {
             return Err(UrlError::Variable);
         }
-        let scheme = url.split(':').next().unwrap_or_default();
-        match scheme {
-            "rediss" | "valkeys" => return Err(UrlError::Tls),
-            "redis" | "unix" | "redis+unix" => {}
+        let (scheme, rest) = url.split_once(':').ok_or(UrlError::Form)?;
+        let (scheme, tls) = match scheme {
+            "redis" | "valkey" => ("redis", false),
+            "rediss" | "valkeys" => ("redis", true),
+            "unix" | "redis+unix" | "valkey+unix" => ("unix", false),
             _ => return Err(UrlError::Form),
-        }
-        let url = redis::parse_redis_url(url).ok_or(UrlError::Form)?;
+        };
+        let url = redis::parse_redis_url(&format!("{scheme}:{rest}")).ok_or(UrlError::Form)?;
         if url.fragment().is_some() || (scheme == "redis" && url.query().is_some()) {
             return Err(UrlError::Form);
         }
@@ -90,6 +91,7 @@ impl Endpoint {
         }
         Ok(Self {
             address,
+            tls,
             db,
             username: settings.username().map(ToOwned::to_owned),
             password: settings.password().map(|password| Secret(password.to_owned())),
@@ -98,7 +100,8 @@ impl Endpoint {
 
     /// Whether the two speak to the same database as the same user.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        (&self.address, self.db, &self.username) == (&other.address, other.db, &other.username)
+        (&self.address, self.tls, self.db, &self.username)
+            == (&other.address, other.tls, other.db, &other.username)
     }
 
     /// The socket addresses of the server; names are resolved as the system resolves them, which
@@ -164,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn tls_and_valkey() {
+        let parse = |url| Endpoint::parse(url).unwrap();
+        let plain = parse("redis://u:p@h:7000/3");
+        assert_eq!(parse("valkey://u:p@h:7000/3"), plain);
+        let tls = parse("rediss://u:p@h:7000/3");
+        assert_eq!(parse("valkeys://u:p@h:7000/3"), tls);
+        assert!(tls.tls && !plain.tls && !tls.is_same_as(&plain));
+        assert_eq!(parse("rediss://h").to_string(), "h:6379/0");
+        assert_eq!(parse("valkey+unix:///p?db=1"), parse("unix:/p?db=1"));
+    }
+
+    #[test]
     fn what_is_no_endpoint() {
         for (url, error) in [
             ("", UrlError::Form),
@@ -178,7 +193,9 @@ mod tests {
             ("unix:relative", UrlError::Form),
             ("unix:/p?db=x", UrlError::Form),
             ("unix:/p?user=u", UrlError::Form),
-            ("rediss://h", UrlError::Tls),
+            ("rediss://", UrlError::Form),
+            ("rediss+unix:///p", UrlError::Form),
+            ("Rediss://h", UrlError::Form),
             ("redis://$host", UrlError::Variable),
             ("redis://h/-1", UrlError::Database),
         ] {
