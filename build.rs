@@ -150,7 +150,15 @@ const STRUCTURES: &[Structure] = &[
 /// Structures that only some builds of nginx have these parts of.
 const WITH_GZIP: Structure = ("ngx_http_request_t", &[], &["gzip_tested", "gzip_ok"]);
 const WITH_CACHE: Structure = ("ngx_http_request_t", &[], &["cached"]);
-const WITH_SSL: Structure = ("ngx_connection_t", &["ssl"], &[]);
+const WITH_SSL: [Structure; 3] = [
+    ("ngx_connection_t", &["ssl", "pool"], &[]),
+    ("ngx_ssl_t", &["ctx", "log"], &[]),
+    (
+        "ngx_ssl_connection_t",
+        &["connection", "last", "handler", "save_session"],
+        &["handshaked", "no_wait_shutdown", "no_send_shutdown"],
+    ),
+];
 const LINKED: Structure = ("ngx_table_elt_t", &["next"], &[]);
 
 /// The oldest nginx that the module is tested with.
@@ -191,7 +199,7 @@ fn configure() -> Result<(), String> {
         match feature {
             "http_gzip" => structures.push(WITH_GZIP),
             "http_cache" => structures.push(WITH_CACHE),
-            "http_ssl" => structures.push(WITH_SSL),
+            "ssl" => structures.extend(WITH_SSL),
             _ => {}
         }
     }

@@ -101,6 +101,10 @@ words! {
         Topology "topology" "It is not known which server has the key: no sentinel or node of the cluster said so, or no node serves its slot.";
         MasterDown "masterdown" "The replica has lost its primary.";
         ErrorReply "error_reply" "Redis answered with an error of another kind.";
+        Tls "tls" "The TLS handshake failed, as with a server that speaks no TLS or other versions and ciphers, or that wants a certificate.";
+        TlsUntrusted "tls_untrusted" "The certificate of the server comes from no authority that is trusted.";
+        TlsExpired "tls_expired" "The certificate of the server, or of its authority, is expired or not yet valid.";
+        TlsName "tls_name" "The certificate of the server is for another name or address.";
         Breaker "breaker" "Redis failed repeatedly and is not asked until the breaker lets a probe through.";
         Overload "overload" "Too many lookups wait, or too much memory is held by values.";
         Entry "entry" "The stored value is not a page in the form that redis_cache_format names.";
@@ -180,6 +184,10 @@ impl Reason {
             | Self::Topology
             | Self::MasterDown
             | Self::ErrorReply
+            | Self::Tls
+            | Self::TlsUntrusted
+            | Self::TlsExpired
+            | Self::TlsName
             | Self::Breaker
             | Self::Overload
             | Self::Entry
@@ -210,6 +218,10 @@ impl Reason {
                 | Self::Timeout
                 | Self::Closed
                 | Self::Protocol
+                | Self::Tls
+                | Self::TlsUntrusted
+                | Self::TlsExpired
+                | Self::TlsName
                 | Self::NoAuth
                 | Self::Loading
                 | Self::MasterDown

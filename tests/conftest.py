@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support.certificates import Certificates  # noqa: E402
 from support.checks import APP  # noqa: E402
 from support.django_site import DjangoSite  # noqa: E402
 from support.fake_redis import FakeRedis  # noqa: E402
@@ -59,6 +60,11 @@ def fake_redis():
     server = FakeRedis()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -71,9 +71,10 @@ and `limit_except`. Times and sizes are written as everywhere in nginx: `100ms`,
 sentence that says what is.
 
 `redis_cache_connections`, `redis_cache_queue`, `redis_cache_buffers`,
-`redis_cache_connect_timeout`, `redis_cache_breaker` and the password belong to the connections to
-a server, database and user, an endpoint: locations that name the same endpoint must agree on
-them, or `nginx -t` fails. Set them once, on the level around these locations.
+`redis_cache_connect_timeout`, `redis_cache_breaker`, `redis_cache_ssl_*` and the password belong
+to the connections to a server, database and user, an endpoint: locations that name the same
+endpoint must agree on them, or `nginx -t` fails. Set them once, on the level around these
+locations.
 ";
 
 const UPSTREAM_HEAD: &str = "\

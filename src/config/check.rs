@@ -30,7 +30,10 @@ pub fn conflict(known: &Connections, new: &Connections) -> Option<String> {
     if known.breaker != new.breaker {
         return differs("redis_cache_breaker");
     }
-    None
+    match (&known.tls, &new.tls) {
+        (Some(known), Some(new)) => known.difference(new).and_then(differs),
+        _ => None,
+    }
 }
 
 /// Whether following fallbacks from `start` comes back to a location already seen; `next` gives

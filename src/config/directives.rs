@@ -4,7 +4,7 @@
 
 use super::directive::Action::{Block, Level};
 use super::directive::{Context, Directive, MANY};
-use super::{setters, store_setters};
+use super::{setters, store_setters, tls_setters};
 
 /// The table, in the order of the docs.
 pub const DIRECTIVES: &[Directive] = &[
@@ -15,11 +15,12 @@ pub const DIRECTIVES: &[Directive] = &[
         context: Context::Location,
         arity: (1, 1),
         help: "Answers the requests of this location from Redis: computes the key, asks for it and \
-            sends the page. `URL` is `redis://[user[:password]@]host[:port][/db]` or \
-            `unix:/path[?db=N]` (also `redis+unix:///path?db=N`); user and password are \
-            percent-decoded; `valkey://` is another word for `redis://`. `NAME` is a \
-            `redis_cache_upstream`. A host is resolved when nginx starts, and with a `resolver` of \
-            nginx again when its TTL is over or a connection was lost. Only GET and HEAD are looked \
+            sends the page. `URL` is `redis://[user[:password]@]host[:port][/db]`, \
+            `rediss://` for TLS, or `unix:/path[?db=N]` (also `redis+unix:///path?db=N`); \
+            `valkey://`, `valkeys://` and `valkey+unix:` are the same. User and password are \
+            percent-decoded. `NAME` is a `redis_cache_upstream`. A host is resolved when nginx \
+            starts, and with a `resolver` of nginx again when its TTL is over or a connection was \
+            lost. Only GET and HEAD are looked \
             up, and never a request with an Authorization header. It is the content handler of \
             the location, so no other may stand beside it.",
         action: Level(setters::pass),
@@ -186,6 +187,78 @@ pub const DIRECTIVES: &[Directive] = &[
             Read when nginx starts and on reload. A relative path starts at nginx's \
             configuration prefix.",
         action: Level(setters::password_file),
+    },
+    Directive {
+        name: c"redis_cache_ssl_trusted_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A file of certificates in PEM: those of the authorities that the server's certificate \
+            may come from. Without it the authorities count that OpenSSL trusts on this machine \
+            (Debian: the package ca-certificates). This and the other `redis_cache_ssl_*` count \
+            where the URL is `rediss://`. Files are read when nginx starts and on reload; a \
+            relative path starts at nginx's configuration prefix.",
+        action: Level(tls_setters::trusted_certificate),
+    },
+    Directive {
+        name: c"redis_cache_ssl_verify",
+        arguments: "on|off",
+        default: "on",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "Whether the server must have a certificate of a trusted authority that is valid now and \
+            for the name of `redis_cache_ssl_name`. Off, anybody on the way can read and \
+            answer in the server's place.",
+        action: Level(tls_setters::verify),
+    },
+    Directive {
+        name: c"redis_cache_ssl_name",
+        arguments: "STRING",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The name or IP address that the server's certificate must be for, and that is sent to \
+            the server (SNI) unless it is an address. Without it the host of the URL.",
+        action: Level(tls_setters::name),
+    },
+    Directive {
+        name: c"redis_cache_ssl_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "A file with our certificate in PEM, and those between it and its authority, for a server \
+            that wants one (`tls-auth-clients`). Needs `redis_cache_ssl_certificate_key`.",
+        action: Level(tls_setters::certificate),
+    },
+    Directive {
+        name: c"redis_cache_ssl_certificate_key",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The file of that certificate's key in PEM, without a passphrase.",
+        action: Level(tls_setters::certificate_key),
+    },
+    Directive {
+        name: c"redis_cache_ssl_protocols",
+        arguments: "[TLSv1.2] [TLSv1.3]",
+        default: "TLSv1.2 TLSv1.3",
+        context: Context::Any,
+        arity: (1, 2),
+        help: "The versions of TLS that may be spoken.",
+        action: Level(tls_setters::protocols),
+    },
+    Directive {
+        name: c"redis_cache_ssl_ciphers",
+        arguments: "STRING",
+        default: "DEFAULT",
+        context: Context::Any,
+        arity: (1, 1),
+        help: "The ciphers of TLS 1.2, as `openssl ciphers` writes them. Those of TLS 1.3 are OpenSSL's \
+            own.",
+        action: Level(tls_setters::ciphers),
     },
     Directive {
         name: c"redis_cache_status_header",

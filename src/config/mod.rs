@@ -8,6 +8,8 @@ mod plan;
 mod setters;
 mod settings;
 mod store_setters;
+mod tls;
+mod tls_setters;
 mod upstream;
 pub mod upstream_directives;
 mod upstream_setters;
@@ -19,6 +21,7 @@ pub use directives::DIRECTIVES;
 pub use plan::{Connections, Door, KeySource, Plan, StoreRules};
 pub use setters::is_name as is_upstream_name;
 pub use settings::{Format, Ignored, Io, KeySetting, Settings, Validity};
+pub use tls::{ClientCertificate, Protocols, TlsSettings};
 pub use upstream::{Target, UpstreamSettings};
 pub use upstream_directives::{UPSTREAM_DIRECTIVES, in_upstream};
 

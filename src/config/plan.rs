@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Template;
 use super::settings::{Format, Ignored, Io, Settings, Validity};
+use super::tls::TlsSettings;
 use super::upstream::{Target, UpstreamSettings};
 use crate::key::{Hash, KeyShape};
 use crate::redis::breaker::BreakerSettings;
@@ -35,6 +36,8 @@ pub struct Connections {
     pub connect_timeout: Duration,
     /// `redis_cache_breaker`.
     pub breaker: Option<BreakerSettings>,
+    /// `redis_cache_ssl_*`, where the endpoint has TLS.
+    pub tls: Option<TlsSettings>,
 }
 
 /// Where a lookup takes place.
@@ -132,6 +135,13 @@ impl Plan {
                 "redis_cache_io blocking asks one server alone, and {upstream} is more than that"
             ));
         }
+        if upstream.tls && io == Io::Blocking {
+            return Err(format!(
+                "redis_cache_io blocking speaks no TLS, which {upstream} asks for: \
+                 use redis_cache_io event"
+            ));
+        }
+        let tls = TlsSettings::of(settings, upstream.tls)?;
         let max_size = settings.max_size.unwrap_or(8 << 20);
         let buffers = settings.buffers.unwrap_or(64 << 20);
         if max_size > buffers {
@@ -171,6 +181,7 @@ impl Plan {
                 breaker: settings
                     .breaker
                     .unwrap_or(Some(BreakerSettings { fails: 5, timeout: Duration::from_secs(1) })),
+                tls,
             },
             fallback: settings.fallback.clone(),
             key_source,
@@ -264,6 +275,15 @@ mod tests {
         let http = Settings { store: Some(true), ..Settings::default() };
         assert_eq!(plan("redis://h", &http).unwrap().store.unwrap().keep.as_secs(), 3600);
         assert_eq!(plan("redis://h", &Settings::default()).unwrap().store, None);
+    }
+
+    #[test]
+    fn blocking_speaks_no_tls() {
+        let blocking = Settings { io: Some(Io::Blocking), ..Settings::default() };
+        assert!(plan("rediss://h", &blocking).unwrap_err().contains("use redis_cache_io event"));
+        assert!(plan("redis://h", &blocking).is_ok());
+        let tls = plan("rediss://h", &Settings::default()).unwrap().connections.tls;
+        assert!(tls.is_some_and(|tls| tls.verify));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Template;
+use super::tls::Protocols;
 use super::upstream::Target;
 use crate::key::Hash;
 use crate::redis::breaker::BreakerSettings;
@@ -115,6 +116,20 @@ settings! {
     username: String,
     /// The content of `redis_cache_password_file`.
     password: Secret,
+    /// `redis_cache_ssl_trusted_certificate`, a path.
+    ssl_trusted_certificate: String,
+    /// `redis_cache_ssl_verify`.
+    ssl_verify: bool,
+    /// `redis_cache_ssl_name`.
+    ssl_name: String,
+    /// `redis_cache_ssl_certificate`, a path.
+    ssl_certificate: String,
+    /// `redis_cache_ssl_certificate_key`, a path.
+    ssl_certificate_key: String,
+    /// `redis_cache_ssl_protocols`.
+    ssl_protocols: Protocols,
+    /// `redis_cache_ssl_ciphers`.
+    ssl_ciphers: String,
     /// `redis_cache_status_header`.
     status_header: bool,
     /// `redis_cache_store`.
@@ -133,6 +148,19 @@ settings! {
     keep: Duration,
     /// `redis_cache_request_control`.
     request_control: bool,
+}
+
+impl Settings {
+    /// Whether any of `ssl_...` is set.
+    pub fn speaks_of_tls(&self) -> bool {
+        self.ssl_verify.is_some()
+            || self.ssl_trusted_certificate.is_some()
+            || self.ssl_name.is_some()
+            || self.ssl_certificate.is_some()
+            || self.ssl_certificate_key.is_some()
+            || self.ssl_protocols.is_some()
+            || self.ssl_ciphers.is_some()
+    }
 }
 
 #[cfg(test)]

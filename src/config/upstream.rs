@@ -50,6 +50,8 @@ pub struct UpstreamSettings {
     pub cluster: Option<()>,
     /// `read`.
     pub read: Option<ReadFrom>,
+    /// `ssl`.
+    pub ssl: Option<bool>,
     /// `db`.
     pub db: Option<i64>,
     /// `sentinel_username`.
@@ -68,7 +70,7 @@ impl UpstreamSettings {
     /// `nginx -t`.
     pub fn upstream(&self) -> Result<Upstream, String> {
         let read = self.read.unwrap_or_default();
-        let (servers, login) = match (&self.sentinel, self.servers.as_slice()) {
+        let (servers, login, tls) = match (&self.sentinel, self.servers.as_slice()) {
             (Some(_), [_, ..]) => {
                 return Err("\"sentinel\" and \"server\" exclude each other: the sentinels name \
                     the servers"
@@ -77,13 +79,22 @@ impl UpstreamSettings {
             (Some((master, sentinels)), []) => (
                 self.sentinels(master, sentinels)?,
                 Login { db: self.db.unwrap_or(0), ..Login::default() },
+                self.ssl.unwrap_or(false),
             ),
             (None, []) => {
                 return Err("has neither \"server\" nor \"sentinel\"".to_owned());
             }
-            (None, [first, ..]) => (self.listed(read)?, first.endpoint.login.clone()),
+            (None, [first, ..]) => {
+                let endpoint = &first.endpoint;
+                (self.listed(read)?, endpoint.login.clone(), endpoint.tls)
+            }
         };
-        Ok(Upstream { name: Some(self.name.clone()), servers, read, login })
+        if !tls && self.settings.speaks_of_tls() {
+            return Err("has \"ssl_...\", but its servers are not asked over TLS: write \
+                rediss:// or, beside \"sentinel\", \"ssl on\""
+                .to_owned());
+        }
+        Ok(Upstream { name: Some(self.name.clone()), servers, read, login, tls })
     }
 
     fn sentinels(&self, master: &str, sentinels: &[Address]) -> Result<Servers, String> {
@@ -111,6 +122,11 @@ impl UpstreamSettings {
         if self.db.is_some() {
             return Err("\"db\" stands beside \"server\", whose URL names the database".to_owned());
         }
+        if self.ssl.is_some() {
+            return Err(
+                "\"ssl\" stands beside \"server\", whose URL is rediss:// for TLS".to_owned()
+            );
+        }
         self.check_that_servers_agree()?;
         if self.cluster.is_some() { self.cluster_of_seeds() } else { self.plain_servers(read) }
     }
@@ -119,7 +135,9 @@ impl UpstreamSettings {
         let Some((first, others)) = self.servers.split_first() else { return Ok(()) };
         for other in others {
             let (a, b) = (&first.endpoint, &other.endpoint);
-            let differs = if a.login.db != b.login.db {
+            let differs = if a.tls != b.tls {
+                return Err(format!("asks {a} and {b} one with TLS and one without"));
+            } else if a.login.db != b.login.db {
                 "databases"
             } else if a.login != b.login {
                 "users or passwords"
@@ -197,6 +215,7 @@ mod tests {
     fn what_is_refused() {
         let sentinel = Some(("m".to_owned(), vec![Address::tcp("s", 26379)]));
         let cluster = Some(());
+        let verified = Settings { ssl_verify: Some(true), ..Settings::default() };
         let primary = [("redis://a", Duty::Primary)];
         for (block, part) in [
             (block(&[]), "neither"),
@@ -216,6 +235,9 @@ mod tests {
             ),
             (UpstreamSettings { cluster, ..block(&[("unix:/s", Duty::Primary)]) }, "unix socket"),
             (UpstreamSettings { cluster, ..block(&[("redis://a", Duty::Backup)]) }, "backup"),
+            (block(&[("rediss://a", Duty::Primary), ("redis://b", Duty::Backup)]), "TLS"),
+            (UpstreamSettings { ssl: Some(true), ..block(&primary) }, "\"ssl\""),
+            (UpstreamSettings { settings: verified, ..block(&primary) }, "ssl_"),
             (UpstreamSettings { db: Some(1), ..block(&primary) }, "\"db\""),
             (UpstreamSettings { sentinel_username: Some("u".into()), ..block(&primary) }, "need"),
             (

@@ -2,7 +2,7 @@
 
 use super::directive::Action::{Level, Upstream};
 use super::directive::{Context, Directive, MANY};
-use super::{setters, upstream_setters};
+use super::{setters, tls_setters, upstream_setters};
 
 /// The directive of that name in a `redis_cache_upstream`.
 pub fn in_upstream(name: &[u8]) -> Option<&'static Directive> {
@@ -104,6 +104,78 @@ pub const UPSTREAM_DIRECTIVES: &[Directive] = &[
         help: "A file with the password at the sentinels, as `redis_cache_password_file`. Without it \
             none is sent to them.",
         action: Upstream(upstream_setters::sentinel_password_file),
+    },
+    Directive {
+        name: c"ssl",
+        arguments: "on|off",
+        default: "off",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "Whether the sentinels, and the servers that they name, are asked over TLS. Beside `server` the URL says so: `rediss://`.",
+        action: Upstream(upstream_setters::ssl),
+    },
+    Directive {
+        name: c"ssl_trusted_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_trusted_certificate`.",
+        action: Level(tls_setters::trusted_certificate),
+    },
+    Directive {
+        name: c"ssl_verify",
+        arguments: "on|off",
+        default: "on",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_verify`.",
+        action: Level(tls_setters::verify),
+    },
+    Directive {
+        name: c"ssl_name",
+        arguments: "STRING",
+        default: "-",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_name`, for every server. Without it the host of each, as the configuration, the sentinels or the cluster name it.",
+        action: Level(tls_setters::name),
+    },
+    Directive {
+        name: c"ssl_certificate",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_certificate`.",
+        action: Level(tls_setters::certificate),
+    },
+    Directive {
+        name: c"ssl_certificate_key",
+        arguments: "PATH",
+        default: "-",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_certificate_key`.",
+        action: Level(tls_setters::certificate_key),
+    },
+    Directive {
+        name: c"ssl_protocols",
+        arguments: "[TLSv1.2] [TLSv1.3]",
+        default: "TLSv1.2 TLSv1.3",
+        context: Context::Upstream,
+        arity: (1, 2),
+        help: "As `redis_cache_ssl_protocols`.",
+        action: Level(tls_setters::protocols),
+    },
+    Directive {
+        name: c"ssl_ciphers",
+        arguments: "STRING",
+        default: "DEFAULT",
+        context: Context::Upstream,
+        arity: (1, 1),
+        help: "As `redis_cache_ssl_ciphers`.",
+        action: Level(tls_setters::ciphers),
     },
     Directive {
         name: c"connections",

@@ -1,6 +1,6 @@
 //! What the directives of `redis_cache_upstream` do, and what they refuse.
 
-use super::setters::{endpoint, first, once, ranged, read_password, wrong};
+use super::setters::{endpoint, first, on_or_off, once, ranged, read_password, wrong};
 use super::upstream::{ServerSetting, UpstreamSettings};
 use super::{Environment, value};
 use crate::redis::endpoint::Address;
@@ -77,6 +77,14 @@ pub(super) fn db(
     let allowed = "a number from 0 to 999999";
     let number = ranged(first(arguments), value::number, 0, 999_999, allowed)?;
     once(&mut upstream.db, i64::from(number))
+}
+
+pub(super) fn ssl(
+    upstream: &mut UpstreamSettings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut upstream.ssl, on_or_off(first(arguments))?)
 }
 
 pub(super) fn sentinel_username(

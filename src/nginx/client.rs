@@ -12,6 +12,7 @@ use super::delivery::refuse;
 use super::memory::Memory;
 use super::names::Schedule;
 use super::socket::{Owner, Peer, Progress};
+use super::tls::{TlsProgress, TlsSession};
 use super::worker::{Desk, Place, Report};
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
@@ -102,7 +103,12 @@ impl Client {
         let connection = |number| Connection {
             link: if server.redirects { Link::with_redirects() } else { Link::default() },
             peer: None,
-            owner: Box::new(Owner { main, place, connection: number }),
+            owner: Box::new(Owner {
+                main,
+                place,
+                connection: number,
+                session: TlsSession::default(),
+            }),
             backoff: Backoff::default(),
             failure: Reason::Refused,
             next_address: 0,
@@ -262,8 +268,21 @@ impl Client {
         }
     }
 
-    /// The connection is made.
+    /// The connection is made; where the endpoint has TLS, its handshake comes first.
     fn introduce(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let tls = match (&mut connection.peer, &self.conf.tls) {
+            (Some(peer), Some(_)) if peer.has_tls() => peer.tls_outcome(),
+            (Some(peer), Some(context)) => {
+                peer.start_tls(context, self.conf.tls_name(&self.server.address))
+            }
+            _ => TlsProgress::Done,
+        };
+        match tls {
+            TlsProgress::Done => {}
+            TlsProgress::Later => return,
+            TlsProgress::Failed(reason) => return self.fail(number, reason, desk, memory),
+        }
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.link.connected(&self.server.greeting);
         self.write(number, desk, memory);
@@ -315,7 +334,8 @@ impl Client {
                 Progress::Bytes(count) => link.wrote(count),
                 Progress::Later => return,
                 Progress::End => {
-                    self.fail(number, Reason::Closed, desk, memory);
+                    let reason = peer.end_reason();
+                    self.fail(number, reason, desk, memory);
                     return;
                 }
             }
@@ -383,7 +403,7 @@ impl Client {
                     self.take_replies(number, desk, memory).err()
                 }
                 Progress::Later => break,
-                Progress::End => Some(Reason::Closed),
+                Progress::End => Some(peer.end_reason()),
             };
             if let Some(reason) = failure {
                 self.fail(number, reason, desk, memory);

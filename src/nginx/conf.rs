@@ -16,6 +16,7 @@ use ngx::http::{
 };
 
 use super::names::{Resolved, Resolver};
+use super::tls::TlsContext;
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, handler, rc};
 use crate::config::{
@@ -54,9 +55,16 @@ pub(super) struct EndpointConf {
     pub resolver: Option<Resolver>,
     /// Its name in the error log.
     pub name: String,
+    /// Present where it is spoken to over TLS.
+    pub tls: Option<TlsContext>,
 }
 
 impl EndpointConf {
+    /// The name that the certificate of a server must be for.
+    pub fn tls_name<'a>(&'a self, server: &'a Address) -> &'a str {
+        self.connections.tls.as_ref().map_or("", |tls| tls.name_for(server))
+    }
+
     /// Where a server is, as far as it is known without asking anybody.
     pub fn addresses_of(&self, server: &Address) -> Vec<ServerAddr> {
         match self.addresses.iter().find(|(known, _)| known == server) {
@@ -233,7 +241,9 @@ unsafe fn try_merge(
     }
     // SAFETY: the core module's configuration is merged.
     let resolver = unsafe { Resolver::of(core) };
-    let Some(endpoint) = &conf.settings.pass else { return plan_in_place(main, conf, resolver) };
+    let Some(endpoint) = &conf.settings.pass else {
+        return plan_in_place(cf, main, conf, resolver);
+    };
     let place = &conf.written_at;
     if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
         return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
@@ -241,7 +251,8 @@ unsafe fn try_merge(
     let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
     let plan =
         Plan::new(&conf.settings, Door::Pass, endpoint, &main.upstreams).map_err(in_place)?;
-    let endpoint = main.endpoint(&plan.connections, resolver).map_err(in_place)?;
+    // SAFETY: `cf` is nginx's context.
+    let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(in_place)?;
     main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { warn_of_bare_error_page(cf, core, &plan) };
@@ -258,6 +269,7 @@ unsafe fn try_merge(
 
 /// The plan of `redis_cache`.
 fn plan_in_place(
+    cf: *mut ngx_conf_t,
     main: &mut MainConf,
     conf: &mut LocationConf,
     resolver: Option<Resolver>,
@@ -266,7 +278,8 @@ fn plan_in_place(
     let named = |sentence| format!("\"redis_cache\": {sentence}");
     let plan =
         Plan::new(&conf.settings, Door::InPlace, endpoint, &main.upstreams).map_err(named)?;
-    let endpoint = main.endpoint(&plan.connections, resolver).map_err(named)?;
+    // SAFETY: `cf` is nginx's context.
+    let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(named)?;
     main.looks_up_in_place = true;
     main.stores |= plan.store.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
@@ -275,8 +288,12 @@ fn plan_in_place(
 
 impl MainConf {
     /// The index of an endpoint; all its uses must agree on its settings.
-    fn endpoint(
+    ///
+    /// # Safety
+    /// `cf` is nginx's context during parsing.
+    unsafe fn endpoint(
         &mut self,
+        cf: *mut ngx_conf_t,
         wanted: &Connections,
         resolver: Option<Resolver>,
     ) -> Result<usize, String> {
@@ -295,11 +312,15 @@ impl MainConf {
         let addresses: Result<Vec<_>, _> =
             wanted.upstream.addresses().into_iter().map(resolve).collect();
         let (addresses, name) = (addresses?, wanted.upstream.to_string());
+        // SAFETY: the caller guarantees it.
+        let context = |settings| unsafe { TlsContext::new(cf, settings) };
+        let tls = wanted.tls.as_ref().map(context).transpose()?;
         self.endpoints.push(EndpointConf {
             connections: wanted.clone(),
             addresses,
             resolver,
             name,
+            tls,
         });
         Ok(self.endpoints.len() - 1)
     }

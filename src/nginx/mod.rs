@@ -28,6 +28,7 @@
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
 //! | [`names`] | names of servers, resolved by nginx's resolver |
+//! | [`tls`] | TLS on a socket; `no_tls` stands in where nginx has no OpenSSL |
 //! | [`phases`] | which handlers run in which phase of nginx |
 //! | [`post_read`] | the client's own X-Redis-Cache-Key is removed |
 //! | [`variables`] | `$redis_cache_*` |
@@ -59,6 +60,8 @@ mod response;
 mod revalidate;
 mod serve;
 mod socket;
+#[cfg_attr(not(ngx_feature = "ssl"), path = "no_tls.rs")]
+mod tls;
 mod upstream;
 mod upstream_block;
 mod variables;

@@ -16,14 +16,17 @@ use ngx::ffi::{
 use socket2::SockAddr;
 
 use super::conf::MainConf;
+use super::tls::{Tls, TlsContext, TlsProgress, TlsSession};
 use super::worker::Place;
 use super::{rc, worker};
+use crate::reason::Reason;
 
 /// Whose connection a socket is; `ngx_connection_t.data` points here.
 pub(super) struct Owner {
     pub main: &'static MainConf,
     pub place: Place,
     pub connection: usize,
+    pub session: TlsSession,
 }
 
 /// What sending or receiving came to.
@@ -38,6 +41,7 @@ pub(super) enum Progress {
 pub(super) struct Peer {
     connection: NonNull<ngx_connection_t>,
     connected: bool,
+    tls: Option<Tls>,
     /// Failures are reported by reason; nginx's own lines about every attempt would fill the log.
     /// nginx holds a pointer to it.
     _log: Box<ngx_log_t>,
@@ -73,7 +77,7 @@ impl Peer {
                 ngx_close_connection(raw);
                 return None;
             }
-            Some(Self { connection, connected: connecting == rc::OK, _log: log })
+            Some(Self { connection, connected: connecting == rc::OK, tls: None, _log: log })
         }
     }
 
@@ -88,10 +92,48 @@ impl Peer {
 
     /// Whether connecting has failed, once nginx reports that it is over.
     pub fn connect_failed(&self) -> bool {
+        if self.tls.is_some() {
+            return false;
+        }
         // SAFETY: the connection is open; the descriptor is borrowed for the call.
         unsafe {
             let fd = std::os::fd::BorrowedFd::borrow_raw((*self.raw()).fd);
             !matches!(socket2::SockRef::from(&fd).take_error(), Ok(None))
+        }
+    }
+
+    /// Begins TLS on a connection that is made; nothing else may be sent until it is done.
+    /// The write handler is called when it is over, and asks [`Self::tls_outcome`].
+    pub fn start_tls(&mut self, context: &TlsContext, name: &str) -> TlsProgress {
+        // SAFETY: the connection is open and has its owner; `close` ends TLS before it.
+        match unsafe { Tls::start(self.raw(), context, name) } {
+            Ok((tls, goes_on)) => {
+                self.tls = Some(tls);
+                if goes_on { TlsProgress::Later } else { self.tls_outcome() }
+            }
+            Err(reason) => TlsProgress::Failed(reason),
+        }
+    }
+
+    /// What the handshake of TLS came to.
+    pub fn tls_outcome(&self) -> TlsProgress {
+        match &self.tls {
+            // SAFETY: the connection is open, and it is that of the handshake.
+            Some(tls) => unsafe { tls.outcome(self.raw()) },
+            None => TlsProgress::Failed(Reason::Internal),
+        }
+    }
+
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Why a connection ended by itself.
+    pub fn end_reason(&self) -> Reason {
+        match &self.tls {
+            // SAFETY: as in `tls_outcome`.
+            Some(tls) if unsafe { tls.was_refused(self.raw()) } => Reason::Tls,
+            _ => Reason::Closed,
         }
     }
 
@@ -210,9 +252,15 @@ impl Peer {
     }
 
     pub fn close(self) {
+        let connection = self.raw();
         // SAFETY: the connection is open, and nobody else closes it. Timers and posted events of
         // it go with it.
-        unsafe { ngx_close_connection(self.raw()) }
+        unsafe {
+            if let Some(tls) = self.tls {
+                tls.close(connection);
+            }
+            ngx_close_connection(connection);
+        }
     }
 }
 
@@ -239,7 +287,7 @@ unsafe fn owner_of<'a>(event: *mut ngx_event_t) -> Option<&'a Owner> {
     }
 }
 
-unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
+pub(super) unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
     // SAFETY: nginx passes an event of an open connection of ours.
     if let Some(owner) = unsafe { owner_of(event) } {
         worker::with_client(owner.main, owner.place, |client, desk, memory| {
@@ -248,7 +296,7 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
     }
 }
 
-unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
+pub(super) unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
     // SAFETY: as in `on_read`.
     if let Some(owner) = unsafe { owner_of(event) } {
         worker::with_client(owner.main, owner.place, |client, desk, memory| {

@@ -1,4 +1,4 @@
-//! `redis://[user[:password]@]host[:port][/db]` and `unix:/path[?db=N]` to an endpoint.
+//! `redis[s]://[user[:password]@]host[:port][/db]` and `unix:/path[?db=N]` to an endpoint.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -41,6 +41,8 @@ pub struct Login {
 pub struct Endpoint {
     /// Where it listens.
     pub address: Address,
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
     /// As whom we speak to it.
     pub login: Login,
 }
@@ -49,11 +51,8 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL, or of an unknown scheme.
-    #[error("is not redis://[user[:password]@]host[:port][/db] or unix:/path[?db=N]")]
+    #[error("is not redis://[user[:password]@]host[:port][/db], rediss:// or unix:/path[?db=N]")]
     Form,
-    /// `rediss://`.
-    #[error("asks for TLS, which this version does not speak yet; use redis:// or unix:")]
-    Tls,
     /// A variable in the URL.
     #[error("may not contain variables")]
     Variable,
@@ -63,21 +62,21 @@ pub enum UrlError {
 }
 
 impl Endpoint {
-    /// Reads a URL: `redis://`, `unix:/path`, `unix:///path` or `redis+unix:///path`.
+    /// Reads a URL: `redis://`, `rediss://` for TLS, `unix:/path`, `unix:///path` or
+    /// `redis+unix:///path`; `valkey` may stand for `redis`.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         if url.contains('$') {
             return Err(UrlError::Variable);
         }
-        let scheme = url.split(':').next().unwrap_or_default();
-        match scheme {
-            "rediss" | "valkeys" => return Err(UrlError::Tls),
-            "redis" | "valkey" | "unix" | "redis+unix" | "valkey+unix" => {}
+        let (scheme, rest) = url.split_once(':').ok_or(UrlError::Form)?;
+        let (scheme, tls) = match scheme {
+            "redis" | "valkey" => ("redis", false),
+            "rediss" | "valkeys" => ("redis", true),
+            "unix" | "redis+unix" | "valkey+unix" => ("unix", false),
             _ => return Err(UrlError::Form),
-        }
-        let url = redis::parse_redis_url(url).ok_or(UrlError::Form)?;
-        if url.fragment().is_some()
-            || (matches!(scheme, "redis" | "valkey") && url.query().is_some())
-        {
+        };
+        let url = redis::parse_redis_url(&format!("{scheme}:{rest}")).ok_or(UrlError::Form)?;
+        if url.fragment().is_some() || (scheme == "redis" && url.query().is_some()) {
             return Err(UrlError::Form);
         }
         if url.query_pairs().any(|(name, value)| name != "db" || value.parse::<i64>().is_err()) {
@@ -99,7 +98,7 @@ impl Endpoint {
             username: settings.username().map(ToOwned::to_owned),
             password: settings.password().map(|password| Secret(password.to_owned())),
         };
-        Ok(Self { address, login })
+        Ok(Self { address, tls, login })
     }
 }
 
@@ -228,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn tls_and_valkey() {
+        let parse = |url| Endpoint::parse(url).unwrap();
+        let plain = parse("redis://u:p@h:7000/3");
+        assert_eq!(parse("valkey://u:p@h:7000/3"), plain);
+        let tls = parse("rediss://u:p@h:7000/3");
+        assert_eq!(parse("valkeys://u:p@h:7000/3"), tls);
+        assert!(tls.tls && !plain.tls);
+        assert_eq!(parse("rediss://h").to_string(), "h:6379/0");
+        assert_eq!(parse("valkey+unix:///p?db=1"), parse("unix:/p?db=1"));
+    }
+
+    #[test]
     fn what_is_no_endpoint() {
         for (url, error) in [
             ("", UrlError::Form),
@@ -242,7 +253,9 @@ mod tests {
             ("unix:relative", UrlError::Form),
             ("unix:/p?db=x", UrlError::Form),
             ("unix:/p?user=u", UrlError::Form),
-            ("rediss://h", UrlError::Tls),
+            ("rediss://", UrlError::Form),
+            ("rediss+unix:///p", UrlError::Form),
+            ("Rediss://h", UrlError::Form),
             ("redis://$host", UrlError::Variable),
             ("redis://h/-1", UrlError::Database),
         ] {

@@ -68,6 +68,8 @@ pub struct Upstream {
     pub read: ReadFrom,
     /// Who we are, and the database.
     pub login: Login,
+    /// Whether they are spoken to over TLS.
+    pub tls: bool,
 }
 
 impl Upstream {
@@ -82,14 +84,15 @@ impl Upstream {
             }]),
             read: ReadFrom::Primary,
             login: endpoint.login.clone(),
+            tls: endpoint.tls,
         }
     }
 
     /// Whether both ask the same servers for the same database as the same user: the connections
     /// of a worker to them are then the same too.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let login = |of: &Self| (of.login.db, of.login.username.clone());
-        self.name == other.name && self.servers == other.servers && login(self) == login(other)
+        let whom = |of: &Self| (of.login.db, of.login.username.clone(), of.tls);
+        self.name == other.name && self.servers == other.servers && whom(self) == whom(other)
     }
 
     /// The one server that there is, if there is no more than that.

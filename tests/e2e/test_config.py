@@ -57,7 +57,8 @@ def test_a_wrong_value(check, directive, value, allowed):
 URLS = [
     "127.0.0.1:6379", "http://h", "redis://", "redis:///1", "redis://h:99999", "redis://h:x",
     "redis://h/x", "redis://h/-1", "redis://h/1000000", "redis://h?db=1", "redis://h/1#x",
-    "unix:relative", "unix:/p?db=x", "unix:/p?user=u", "rediss://h", "valkeys://h",
+    "unix:relative", "unix:/p?db=x", "unix:/p?user=u", "rediss://", "rediss://h/x", "valkeys://h?db=1",
+    "rediss+unix:///p", "tls://h",
     "redis://$host", "$backend", '""', "redis", "redis:", "redis:/h", "redis://[::1",
     "redis://h:0x1",
     "memcached://h",

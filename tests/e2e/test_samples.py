@@ -17,12 +17,15 @@ def test_there_are_samples():
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_a_sample(tmp_path, sample):
+def test_a_sample(tmp_path, sample, certificates):
     text = sample.read_text()
     assert text.startswith(LOAD)
     for other in sample.parent.iterdir():
         if other.is_file():
             shutil.copy(other, tmp_path)
+    files = [certificates.authority.certificate, certificates.client.certificate]
+    for file, name in zip([*files, certificates.client.key], ["ca.pem", "client.pem", "client.key"]):
+        shutil.copy(file, tmp_path / f"redis-{name}")
     text = text.replace(LOAD, f"load_module {MODULE};")
     text = re.sub(r"\blisten( +)((?:\S+:)?)\d+", lambda m: f"listen {m[2]}{free_port()}", text)
     text = text.replace("/var/log/nginx", str(tmp_path))

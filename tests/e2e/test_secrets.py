@@ -29,7 +29,7 @@ def said(tmp_path, io):
 
 WRONG_URLS = [
     f"redis://:{SECRET}@h:99999/1", f"redis://:{SECRET}@h/x", f"redis://user:{SECRET}@",
-    f"redis://user:{SECRET}@/1", f"rediss://:{SECRET}@h", f"redis://:{SECRET}@h/-1",
+    f"redis://user:{SECRET}@/1", f"rediss://:{SECRET}@h/x", f"redis://:{SECRET}@h/-1",
     f"redis://:{SECRET}@$host", f"redis://:{SECRET}$x@h", f"redis://:{SECRET}@h?db=1",
     f"http://:{SECRET}@h", f"redis//:{SECRET}@h", f":{SECRET}@h", f"redis:// :{SECRET}@h",
     f"redis://:{SECRET}%zz@h/x", f"redis://:{SECRET}@[::1/1", f"redis://:{SECRET}@h/1#x",

@@ -1,6 +1,7 @@
 """A Redis that misbehaves as told: every faulty thing a server can put on the wire."""
 
 import socket
+import ssl
 import threading
 
 from .listener import Listener, cut
@@ -18,20 +19,31 @@ class FakeRedis:
     `on_get` gets the connected socket and the key, and writes what it likes; it may close the
     socket. By default it answers nil. `on_command(conn, words)` may answer any command itself and
     then returns True.
+
+    With `context`, an ssl.SSLContext, it speaks TLS: `names` are those that clients asked for,
+    `resumed` says of each handshake whether it continued an earlier session, `failures` are the
+    errors of those that failed.
     """
 
-    def __init__(self, port: int | None = None):
+    def __init__(self, port: int | None = None, context: ssl.SSLContext | None = None):
         self.commands: list[list[bytes]] = []
         self.connections = 0
         self.on_get = lambda conn, key: conn.sendall(b"_\r\n")
         self.on_command = lambda conn, words: False
+        self.names: list[str | None] = []
+        self.resumed: list[bool] = []
+        self.failures: list[OSError] = []
+        self.context = context
+        if context:
+            context.sni_callback = lambda conn, name, context: self.names.append(name)
         self.open: set[socket.socket] = set()
         self.listener = Listener(self._accept, port)
         self.port = self.listener.port
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/1"
+        scheme = "rediss" if self.context else "redis"
+        return f"{scheme}://127.0.0.1:{self.port}/1"
 
     def gets(self) -> list[bytes]:
         """The keys that were asked for."""
@@ -47,7 +59,23 @@ class FakeRedis:
         self.open.add(conn)
         threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
+    def _handshake(self, conn):
+        """The connection with TLS in it, if it comes to that."""
+        try:
+            secure = self.context.wrap_socket(conn, server_side=True)
+        except OSError as error:
+            self.failures.append(error)
+            return None
+        self.resumed.append(secure.session_reused)
+        self.open.add(secure)
+        return secure
+
     def _serve(self, conn):
+        if self.context:
+            self.open.discard(conn)
+            conn = self._handshake(conn)
+            if conn is None:
+                return
         reader = conn.makefile("rb")
         try:
             while words := self._command(reader):

@@ -1,4 +1,5 @@
-"""A real redis-server in a directory of its own, on a TCP port and a unix socket."""
+"""A real redis-server in a directory of its own, on a TCP port and a unix socket. With TLS the
+port speaks nothing else; the unix socket is without it."""
 
 import os
 import signal
@@ -7,23 +8,38 @@ from pathlib import Path
 
 import redis
 
+from .certificates import Pair
 from .ports import free_port, listens, wait_for
 
 
 class RedisServer:
-    def __init__(self, directory: Path, *arguments: str, db: int = 1, port: int | None = None):
+    """`tls` is the certificate of a server with TLS, `authority` the file of who issues those of
+    its clients; it asks for them where `--tls-auth-clients yes` is among the arguments."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        db: int = 1,
+        port: int | None = None,
+        tls: Pair | None = None,
+        authority: Path | None = None,
+    ):
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.arguments = arguments
         self.port = port or free_port()
         self.db = db
+        self.tls = tls
+        self.authority = authority
         # Socket paths are short; pytest's directories are not.
         self.socket = f"/tmp/nrc-{os.getpid()}-{self.port}.sock"
         self.process = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/{self.db}"
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://127.0.0.1:{self.port}/{self.db}"
 
     @property
     def unix_url(self) -> str:
@@ -36,9 +52,18 @@ class RedisServer:
 
     def command(self) -> list[str]:
         return [
-            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            "redis-server", *self._listens(), "--bind", "127.0.0.1", "--save", "",
             "--unixsocket", self.socket, "--dir", str(self.directory), "--daemonize", "no",
             "--proto-max-bulk-len", "512mb", *self.arguments,
+        ]  # fmt: skip
+
+    def _listens(self) -> list[str]:
+        if not self.tls:
+            return ["--port", str(self.port)]
+        return [
+            "--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no",
+            "--tls-cert-file", str(self.tls.certificate), "--tls-key-file", str(self.tls.key),
+            "--tls-ca-cert-file", str(self.authority),
         ]  # fmt: skip
 
     def start(self):
@@ -48,7 +73,8 @@ class RedisServer:
         return self
 
     def client(self, **arguments) -> redis.Redis:
-        return redis.Redis(port=self.port, db=self.db, **arguments)
+        where = {"unix_socket_path": self.socket} if self.tls else {"port": self.port}
+        return redis.Redis(**where, db=self.db, **arguments)
 
     def set(self, key, value, **arguments):
         """Sets a key; `value` may be text or bytes."""

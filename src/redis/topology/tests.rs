@@ -11,7 +11,8 @@ fn address(port: u16) -> Address {
 }
 
 fn topology(servers: Servers, read: ReadFrom, now: Instant) -> Topology {
-    let upstream = Upstream { name: Some("pages".into()), servers, read, login: Login::default() };
+    let name = Some("pages".into());
+    let upstream = Upstream { name, servers, read, login: Login::default(), tls: false };
     Topology::new(&upstream, now)
 }
 
