@@ -100,7 +100,11 @@ impl Handshake {
     /// Takes in the next reply.
     pub fn on_reply(&mut self, answer: Answer<'_>) -> Next {
         match (self.awaited.pop_front(), answer) {
-            (Some(Step::Hello), Answer::Error(code, text)) if is_unknown(code, text) => {
+            (Some(Step::Hello), Answer::Error(code, text))
+                if is_unknown(code, text)
+                    // To one that carries AUTH, a server that knows HELLO answers otherwise.
+                    || (code == "NOAUTH" && self.greeting.login.password.is_some()) =>
+            {
                 self.awaited.iter_mut().for_each(|step| *step = Step::Skip);
             }
             (Some(Step::Skip), _) => {}
@@ -238,6 +242,16 @@ mod tests {
         assert!(matches!(handshake.on_reply(UNKNOWN), Next::Write(_)));
         let unset = Answer::Error("ERR", "Client sent AUTH, but no password is set");
         assert_eq!(handshake.on_reply(unset), Next::Fail(Reason::NoAuth));
+    }
+
+    #[test]
+    fn a_server_that_hides_what_it_knows_is_logged_in_to() {
+        let mut handshake = Handshake::start(&greeting("redis://:p@h")).0;
+        let hides = Answer::Error("NOAUTH", "Authentication required.");
+        assert!(matches!(handshake.on_reply(hides), Next::Write(_)));
+        assert_eq!(handshake.on_reply(FINE), Next::Ready);
+        let mut handshake = Handshake::start(&greeting("redis://h")).0;
+        assert_eq!(handshake.on_reply(hides), Next::Fail(Reason::NoAuth));
     }
 
     #[test]
