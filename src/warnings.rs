@@ -5,19 +5,23 @@ use std::time::{Duration, Instant};
 
 use crate::reason::Reason;
 
-/// How long a reason stays silent for an endpoint after it was logged.
+/// How long a reason stays silent for a server after it was logged.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What was logged lately, for each endpoint (its index) and reason.
+/// How many servers and reasons are remembered.
+const MOST: usize = 1000;
+
+/// What was logged lately, for each server and reason.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    last: HashMap<(usize, Reason), (Instant, u64)>,
+    last: HashMap<(String, Reason), (Instant, u64)>,
 }
 
 impl Warnings {
     /// Whether to log now; if so, how many warnings were kept back since the last one.
-    pub fn admit(&mut self, endpoint: usize, reason: Reason, now: Instant) -> Option<u64> {
-        match self.last.get_mut(&(endpoint, reason)) {
+    pub fn admit(&mut self, server: &str, reason: Reason, now: Instant) -> Option<u64> {
+        let key = (server.to_owned(), reason);
+        match self.last.get_mut(&key) {
             Some((last, kept_back)) if now.saturating_duration_since(*last) < INTERVAL => {
                 *kept_back += 1;
                 None
@@ -28,7 +32,10 @@ impl Warnings {
                 Some(kept_back)
             }
             None => {
-                self.last.insert((endpoint, reason), (now, 0));
+                if self.last.len() >= MOST {
+                    self.last.clear();
+                }
+                self.last.insert(key, (now, 0));
                 Some(0)
             }
         }
@@ -43,10 +50,10 @@ mod tests {
     fn once_an_interval_and_reason() {
         let mut warnings = Warnings::default();
         let now = Instant::now();
-        assert_eq!(warnings.admit(0, Reason::Timeout, now), Some(0));
-        assert_eq!(warnings.admit(0, Reason::Timeout, now), None);
-        assert_eq!(warnings.admit(0, Reason::Refused, now), Some(0));
-        assert_eq!(warnings.admit(1, Reason::Timeout, now), Some(0));
-        assert_eq!(warnings.admit(0, Reason::Timeout, now + INTERVAL), Some(1));
+        assert_eq!(warnings.admit("a", Reason::Timeout, now), Some(0));
+        assert_eq!(warnings.admit("a", Reason::Timeout, now), None);
+        assert_eq!(warnings.admit("a", Reason::Refused, now), Some(0));
+        assert_eq!(warnings.admit("b", Reason::Timeout, now), Some(0));
+        assert_eq!(warnings.admit("a", Reason::Timeout, now + INTERVAL), Some(1));
     }
 }

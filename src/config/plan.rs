@@ -226,7 +226,8 @@ fn logged_in(mut upstream: Upstream, settings: &Settings) -> Result<Upstream, St
     }
     if upstream.login.username.is_some() && upstream.login.password.is_none() {
         return Err(format!(
-            "a user without a password is given for {upstream}: add redis_cache_password_file"
+            "a user without a password is given for {upstream}: add redis_cache_password_file, or \
+             password_file where username stands in its block"
         ));
     }
     Ok(upstream)

@@ -87,7 +87,7 @@ fn target(text: &str) -> Result<Target, String> {
 /// Whether an upstream may have this name.
 pub fn is_name(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    !text.is_empty() && text.bytes().all(known)
+    !text.is_empty() && text != "off" && text.bytes().all(known)
 }
 
 pub(super) fn endpoint(url: &str) -> Result<Endpoint, String> {

@@ -20,8 +20,13 @@ pub(super) fn server(
     let (mut duty, mut weight) = (None, None);
     for parameter in arguments.iter().skip(1) {
         match (*parameter, parameter.split_once('=')) {
-            ("replica", _) => once(&mut duty, Duty::Replica)?,
-            ("backup", _) => once(&mut duty, Duty::Backup)?,
+            ("replica" | "backup", _) if duty.is_some() => {
+                return Err(
+                    "has \"replica\" and \"backup\" for one server: it is one of them".to_owned()
+                );
+            }
+            ("replica", _) => duty = Some(Duty::Replica),
+            ("backup", _) => duty = Some(Duty::Backup),
             (_, Some(("weight", number))) => {
                 let allowed = "a number from 1 to 1000";
                 once(&mut weight, ranged(number, value::number, 1, HEAVIEST, allowed)?)?;

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::ffi::c_char;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
-    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_core_loc_conf_t,
-    ngx_http_core_srv_conf_t, ngx_http_err_page_t, ngx_str_t,
+    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
+    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_core_srv_conf_t,
+    ngx_str_t,
 };
 use ngx::http::{
     HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf,
@@ -18,10 +18,9 @@ use ngx::http::{
 use super::names::{Resolved, Resolver};
 use super::tls::TlsContext;
 use super::worker::Worker;
-use super::{Module, NAME, bytes_of, handler, rc};
+use super::{Module, NAME, bytes_of, checks, handler, rc};
 use crate::config::{
     self, Connections, Directive, Door, Environment, Plan, Settings, Template, UpstreamSettings,
-    fallback_cycle,
 };
 use crate::redis::endpoint::{Address, ServerAddr};
 
@@ -34,7 +33,7 @@ pub(super) struct MainConf {
     pub upstreams: Vec<UpstreamSettings>,
     /// Endpoints; [`ActivePlan::endpoint`] is an index.
     pub endpoints: Vec<EndpointConf>,
-    sites: Vec<Site>,
+    pub sites: Vec<Site>,
     /// Whether any location has `redis_cache`.
     pub looks_up_in_place: bool,
     /// Whether any location stores.
@@ -91,11 +90,11 @@ pub(super) struct ActivePlan {
 }
 
 /// One `redis_cache_pass`, for the checks across locations.
-struct Site {
-    server: *mut ngx_http_core_srv_conf_t,
-    location: String,
-    fallback: Option<String>,
-    written_at: String,
+pub(super) struct Site {
+    pub server: *mut ngx_http_core_srv_conf_t,
+    pub location: String,
+    pub fallback: Option<String>,
+    pub written_at: String,
 }
 
 /// What directives need of nginx.
@@ -255,7 +254,7 @@ unsafe fn try_merge(
     let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(in_place)?;
     main.stores |= plan.store.is_some();
     // SAFETY: the core module's configuration is merged.
-    unsafe { warn_of_bare_error_page(cf, core, &plan) };
+    unsafe { checks::warn_of_bare_error_page(cf, core, &plan) };
     main.sites.push(Site {
         server,
         // SAFETY: the name of a location lives as long as the configuration.
@@ -336,101 +335,4 @@ impl LocationConf {
     pub fn of(source: &impl HttpModuleConfExt) -> Option<&'static Self> {
         Module::location_conf(source)
     }
-}
-
-/// Warns of `error_page 404 @name` without `=`: it would send every miss with the status 404.
-unsafe fn warn_of_bare_error_page(
-    cf: *mut ngx_conf_t,
-    core: &ngx_http_core_loc_conf_t,
-    plan: &Plan,
-) {
-    let Some(pages) = NonNull::new(core.error_pages) else { return };
-    // SAFETY: nginx's array of this type; its strings live as long as the configuration.
-    let bare = unsafe {
-        pages.as_ref().as_slice::<ngx_http_err_page_t>().iter().any(|page| {
-            page.status == 404
-                && page.overwrite == -1
-                && bytes_of(page.value.value).first() == Some(&b'@')
-        })
-    };
-    if bare && plan.fallback.is_none() {
-        ngx::ngx_conf_log_error!(
-            NGX_LOG_WARN,
-            cf,
-            "{NAME}: \"error_page 404 @name\" without \"=\" sends every miss with the status 404: \
-             write \"error_page 404 = @name\", or better redis_cache_fallback @name"
-        );
-    }
-}
-
-/// Refuses fallbacks that name no location of their server, or lead back to where they began;
-/// nginx itself would find out at the first request, and answer 500.
-///
-/// # Safety
-/// `cf` is nginx's context, with all configurations merged and locations initialised.
-pub(super) unsafe fn check_fallbacks(cf: *mut ngx_conf_t) -> Result<(), ()> {
-    // SAFETY: the caller guarantees it.
-    let Some(main) = Module::main_conf_mut(unsafe { &*cf }) else { return Err(()) };
-    // SAFETY: as above.
-    main.gunzip_index = unsafe { find_gunzip(cf) };
-    for site in &main.sites {
-        let Some(fallback) = &site.fallback else { continue };
-        // SAFETY: the server's configuration lives as long as `cf`.
-        let sentence = if !unsafe { has_named_location(site.server, fallback) } {
-            format!("names {fallback}, and its server has no such location")
-        } else if fallback_cycle(fallback, |name| main.fallback_of(site.server, name))
-            || *fallback == site.location
-        {
-            format!("names {fallback}, which leads back to itself")
-        } else {
-            continue;
-        };
-        ngx::ngx_conf_log_error!(
-            NGX_LOG_EMERG,
-            cf,
-            "\"redis_cache_fallback\" of the redis_cache_pass in {} {sentence}",
-            site.written_at
-        );
-        return Err(());
-    }
-    Ok(())
-}
-
-impl MainConf {
-    fn fallback_of(&self, server: *mut ngx_http_core_srv_conf_t, location: &str) -> Option<&str> {
-        let here = |site: &&Site| site.server == server && site.location == location;
-        self.sites.iter().find(here).and_then(|site| site.fallback.as_deref())
-    }
-}
-
-unsafe fn has_named_location(server: *mut ngx_http_core_srv_conf_t, name: &str) -> bool {
-    // SAFETY: the list of named locations is null, or ends with a null pointer.
-    unsafe {
-        let mut place = (*server).named_locations;
-        while !place.is_null() && !(*place).is_null() {
-            if bytes_of((**place).name) == name.as_bytes() {
-                return true;
-            }
-            place = place.add(1);
-        }
-    }
-    false
-}
-
-/// The place of nginx's gunzip filter among the location configurations.
-unsafe fn find_gunzip(cf: *mut ngx_conf_t) -> Option<usize> {
-    // SAFETY: the list of modules of a cycle ends with a null pointer, and names are C strings.
-    unsafe {
-        let mut place = (*(*cf).cycle).modules;
-        while !place.is_null() && !(*place).is_null() {
-            let module = &**place;
-            if !module.name.is_null()
-                && std::ffi::CStr::from_ptr(module.name) == c"ngx_http_gunzip_filter_module"
-            {
-                return Some(module.ctx_index);
-            }
-            place = place.add(1);
-        }
-    }
-    None
 }

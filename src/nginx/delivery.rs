@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::client::Client;
+use super::desk::{Answer, Desk, Report};
 use super::memory::{Held, Memory};
-use super::worker::{Answer, Desk, Report};
 use crate::reason::Reason;
 use crate::redis::error_reply;
-use crate::redis::link::{Event, Query, Route, Waiter};
+use crate::redis::link::Event;
 use crate::redis::oversize::Oversize;
+use crate::redis::query::{Query, Route, Waiter};
 use crate::redis::reader::{Admit, Frame};
 
 impl Client {
@@ -19,7 +20,7 @@ impl Client {
         desk: &mut Desk,
         memory: &Memory,
     ) -> Result<(), Reason> {
-        let place = self.place();
+        let place = self.place;
         let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
         let mut unserved = Vec::new();
         loop {

@@ -13,9 +13,10 @@ use ngx::ffi::{
 
 use super::conf::LocationConf;
 use super::context::{Found, Life, Lookup, Step, Variant};
+use super::desk::Answer;
 use super::memory::Held;
 use super::request::Request;
-use super::worker::{self, Answer};
+use super::worker::{self};
 use super::{fallback, fill, now_millis, rc, revalidate, serve};
 use crate::config::{Door, Format};
 use crate::entry::{self, Page, Stored};

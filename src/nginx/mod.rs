@@ -5,6 +5,7 @@
 //! | [`commands`] | nginx's commands, made from the one table of directives |
 //! | [`conf`] | configuration of http and location levels, checks at `nginx -t` |
 //! | [`upstream_block`] | the block of `redis_cache_upstream` |
+//! | [`checks`] | what `nginx -t` checks across them |
 //! | [`request`] | a view of a request: headers, key text, facts |
 //! | [`list`] | nginx's header lists: reading, adding, removing |
 //! | [`context`] | the life of one lookup, kept beside its request |
@@ -20,11 +21,13 @@
 //! | [`revalidate`] | a stored page that the application confirms |
 //! | [`hold`] | an answer that waits for its invalidation |
 //! | [`worker`] | what one worker process holds; the seam between handler and engines |
+//! | [`desk`] | who waits, and where the engines leave answers |
 //! | [`writer`] | writes on their way to Redis |
 //! | [`events`] | its events: resume, flush, deadline |
 //! | [`memory`] | the memory of values, bounded |
 //! | [`upstream`] | the event engine: the servers of one endpoint |
 //! | [`client`] | connections to one server |
+//! | [`connection`] | one of them: connecting, writing, reading, its end |
 //! | [`delivery`] | a reply to everybody who waits for it |
 //! | [`socket`] | one socket on nginx's event loop |
 //! | [`names`] | names of servers, resolved by nginx's resolver |
@@ -36,12 +39,15 @@
 #![allow(unsafe_code)]
 
 mod answer;
+mod checks;
 mod client;
 mod collect;
 mod commands;
 mod conf;
+mod connection;
 mod context;
 mod delivery;
+mod desk;
 mod events;
 mod fallback;
 mod fill;
@@ -173,7 +179,7 @@ unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     // SAFETY: nginx passes its configuration context; all configurations are merged.
     unsafe {
-        if conf::check_fallbacks(cf).is_err() || phases::register(cf).is_err() {
+        if checks::check_fallbacks(cf).is_err() || phases::register(cf).is_err() {
             return rc::ERROR;
         }
         match conf::MainConf::of(&*cf) {

@@ -12,8 +12,9 @@ use ngx::ffi::{
 use socket2::{SockAddr, SockAddrStorage};
 
 use super::conf::MainConf;
+use super::desk::Place;
 use super::rc;
-use super::worker::{self, Place};
+use super::worker::{self};
 use crate::redis::endpoint::Address;
 
 /// The least time between two questions for one name.

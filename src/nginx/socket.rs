@@ -16,8 +16,8 @@ use ngx::ffi::{
 use socket2::SockAddr;
 
 use super::conf::MainConf;
+use super::desk::Place;
 use super::tls::{Tls, TlsContext, TlsProgress, TlsSession};
-use super::worker::Place;
 use super::{rc, worker};
 use crate::reason::Reason;
 

@@ -1,6 +1,7 @@
 //! The servers of one upstream in one worker: which of them is asked is [`Topology`]'s, how is
 //! [`Client`]'s; this brings them together.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
@@ -11,14 +12,14 @@ use super::NAME;
 use super::client::{self, Asked, Client, Server, hash_of};
 use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
+use super::desk::{Desk, Place, Report};
 use super::memory::Memory;
 use super::names::{self, Resolved, Schedule};
-use super::worker::{Desk, Place, Report};
 use crate::reason::Reason;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::errand::Task;
 use crate::redis::error_reply;
-use crate::redis::link::{Query, Route};
+use crate::redis::query::{Query, Route};
 use crate::redis::reader::Frame;
 use crate::redis::topology::{Choice, News, Part, Purpose, ServerId, Topology, redirection};
 use crate::warnings::Warnings;
@@ -34,6 +35,23 @@ pub(super) struct Upstream {
     /// Queries that wait until it is known whom to ask.
     unrouted: Vec<Query>,
     warnings: Warnings,
+}
+
+/// Why nobody is asked, and which server it would have been.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal {
+    pub reason: Reason,
+    pub server: Option<ServerId>,
+}
+
+impl Admitted {
+    /// The server, if it is known.
+    pub fn server(self) -> Option<ServerId> {
+        match self {
+            Self::Server(id, _) => Some(id),
+            Self::Later => None,
+        }
+    }
 }
 
 /// A query that may be asked.
@@ -75,7 +93,7 @@ impl Upstream {
         max_size: usize,
         now: Instant,
         desk: &mut Desk,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<Admitted, Refusal> {
         let admit = |client: &mut Client, desk: &mut Desk| client.admit(key, max_size, now, desk);
         self.admit_by(key, Purpose::Read, now, desk, admit)
     }
@@ -87,7 +105,7 @@ impl Upstream {
         purpose: Purpose,
         now: Instant,
         desk: &mut Desk,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<Admitted, Refusal> {
         let route = |client: &mut Client, desk: &mut Desk| client.route(key, now, desk);
         self.admit_by(key, purpose, now, desk, route)
     }
@@ -99,16 +117,17 @@ impl Upstream {
         now: Instant,
         desk: &mut Desk,
         admit: impl Fn(&mut Client, &mut Desk) -> Result<client::Admitted, Reason>,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<Admitted, Refusal> {
         match self.choose(key, purpose, now) {
             Choice::Server(id) => {
-                let client = self.client(id).ok_or(Reason::Topology)?;
-                Ok(Admitted::Server(id, admit(client, desk)?))
+                let refused = |reason| Refusal { reason, server: Some(id) };
+                let client = self.client(id).ok_or(refused(Reason::Topology))?;
+                Ok(Admitted::Server(id, admit(client, desk).map_err(refused)?))
             }
             Choice::Later => Ok(Admitted::Later),
             Choice::Nowhere => {
                 self.topology.hurry(now);
-                Err(Reason::Topology)
+                Err(Refusal { reason: Reason::Topology, server: None })
             }
         }
     }
@@ -129,11 +148,8 @@ impl Upstream {
     }
 
     /// `$redis_cache_server`.
-    pub fn name_of(&self, admitted: Admitted) -> Option<std::rc::Rc<str>> {
-        match admitted {
-            Admitted::Server(id, _) => Some(self.clients.get(id)?.as_ref()?.server.name.clone()),
-            Admitted::Later => None,
-        }
+    pub fn name_of(&self, id: ServerId) -> Option<Rc<str>> {
+        Some(self.clients.get(id)?.as_ref()?.server.name.clone())
     }
 
     fn choose(&self, key: &[u8], purpose: Purpose, now: Instant) -> Choice {
@@ -160,7 +176,7 @@ impl Upstream {
         for client in self.clients.iter_mut().flatten() {
             let Some(schedule) = &mut client.server.schedule else { continue };
             if schedule.is_due(now) {
-                let (place, address) = (client.place(), &client.server.address);
+                let (place, address) = (client.place, &client.server.address);
                 if !resolver.ask(self.main, place, address) {
                     client.server.schedule.as_mut().map(|schedule| schedule.failed(now));
                 }
@@ -363,9 +379,9 @@ impl Upstream {
                 );
             }
             News::Useless(reason) => {
-                let Some(kept_back) = self.warnings.admit(id, *reason, now) else { return };
                 let address = self.topology.server(id).map(|known| known.address.to_string());
                 let address = address.unwrap_or_default();
+                let Some(kept_back) = self.warnings.admit(&address, *reason, now) else { return };
                 let (more, sentence) = (super::worker::more(kept_back), reason.sentence());
                 ngx::ngx_log_error!(
                     NGX_LOG_WARN,

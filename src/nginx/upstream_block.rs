@@ -51,7 +51,7 @@ fn name_of(words: &[&[u8]], main: &MainConf) -> Result<String, String> {
     if !is_upstream_name(&name) {
         return Err(format!(
             "\"redis_cache_upstream\" has the name \"{name}\", but must have one of letters, \
-             digits, \"_\", \"-\" and \".\""
+             digits, \"_\", \"-\" and \".\", and not \"off\""
         ));
     }
     if main.upstreams.iter().any(|known| known.name == name) {

@@ -15,20 +15,17 @@ use ngx::ffi::{
 use super::client::{Asked, Client};
 use super::conf::{ActivePlan, EndpointConf, MainConf};
 use super::context::{Life, Lookup, Step};
+use super::desk::{Answer, Desk, Place, Waiter};
 use super::events::Events;
-use super::memory::{Held, Memory};
+use super::memory::Memory;
 use super::upstream::Upstream;
-use super::writer::{self, Job};
-use super::{NAME, handler, rc};
+use super::{NAME, rc};
 use crate::config::Io;
 use crate::parking::{Lot, Ticket};
 use crate::reason::Reason;
 use crate::redis::Reply;
 use crate::redis::blocking::{Pool, PoolSettings};
-use crate::redis::errand::Task;
-use crate::redis::link::{self, Query};
-use crate::redis::reader::Frame;
-use crate::redis::topology::ServerId;
+use crate::redis::query;
 use crate::variants::Variants;
 use crate::warnings::Warnings;
 
@@ -39,74 +36,6 @@ const BYTES_A_TURN: usize = 4 << 20;
 
 /// How often upstreams keep up what they know.
 const TICK: Duration = Duration::from_millis(250);
-
-/// What a parked request or a write is resumed with.
-pub(super) enum Answer {
-    Value(Held),
-    /// Nothing under the key; or the guard of a write did not hold.
-    Nil,
-    /// It was written.
-    Done,
-    Fault(Reason),
-}
-
-/// Who waits for an answer.
-pub(super) enum Waiter {
-    /// A parked request.
-    Lookup(NonNull<Lookup>, usize),
-    /// A write.
-    Write(Box<Job>),
-}
-
-impl Waiter {
-    fn endpoint(&self) -> usize {
-        match self {
-            Self::Lookup(_, endpoint) => *endpoint,
-            Self::Write(job) => job.plan.endpoint,
-        }
-    }
-
-    /// Goes on with what waited.
-    ///
-    /// # Safety
-    /// It has just left the lot.
-    unsafe fn resume(self, main: &MainConf, answer: Answer) {
-        match self {
-            // SAFETY: a lookup in the lot is that of a live request.
-            Self::Lookup(lookup, _) => unsafe { handler::resume(lookup, answer) },
-            Self::Write(job) => writer::resume(main, job, &answer),
-        }
-    }
-}
-
-/// Where engines leave answers.
-pub(super) struct Desk {
-    pub lot: Lot<Waiter, Answer>,
-    pub events: Box<Events>,
-    /// Connections with lookups to be sent at the end of the turn.
-    to_flush: Vec<(Place, usize)>,
-    /// What connections had to tell, and their upstreams have not heard yet.
-    reports: VecDeque<(Place, Report)>,
-}
-
-/// A server of an endpoint.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub endpoint: usize,
-    pub server: ServerId,
-}
-
-/// What a connection has to tell its upstream.
-pub(super) enum Report {
-    /// The reply to an errand.
-    Errand(Task, Frame),
-    /// Another server has the key: the code and the text of the error reply.
-    Elsewhere(Query, String, String),
-    /// The connection failed, or the server is not what it was held for.
-    Trouble,
-    /// The server has something to say.
-    Push,
-}
 
 /// One endpoint in this worker.
 pub(super) struct Endpoint {
@@ -194,9 +123,10 @@ pub(super) fn cancel(lookup: &mut Lookup, ticket: Ticket) {
 pub(super) fn warn(lookup: &Lookup, reason: Reason) {
     let Some(main) = lookup.request().main_conf() else { return };
     let endpoint = lookup.plan.endpoint;
-    let admitted = with(main, |worker| worker.warnings.admit(endpoint, reason, Instant::now()));
+    let upstream = main.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name);
+    let name = lookup.server.as_deref().unwrap_or(upstream);
+    let admitted = with(main, |worker| worker.warnings.admit(name, reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
-    let name = main.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name);
     let more = more(kept_back);
     let log = lookup.request().log();
     let sentence = reason.sentence();
@@ -271,16 +201,24 @@ impl Worker {
             return Err(Reason::Timeout);
         }
         let admitted = match plan.io {
-            Io::Event => Some(endpoint.upstream.admit(key, plan.max_size, now, &mut self.desk)?),
+            Io::Event => {
+                let upstream = &mut endpoint.upstream;
+                let admitted = upstream.admit(key, plan.max_size, now, &mut self.desk);
+                let server = match &admitted {
+                    Ok(admitted) => admitted.server(),
+                    Err(refusal) => refusal.server,
+                };
+                lookup.server = server.and_then(|server| upstream.name_of(server));
+                Some(admitted.map_err(|refusal| refusal.reason)?)
+            }
             Io::Blocking => None,
         };
-        lookup.server = admitted.and_then(|admitted| endpoint.upstream.name_of(admitted));
         endpoint.waiting += 1;
         let waiter = Waiter::Lookup(NonNull::from(lookup), active.endpoint);
         let ticket = self.desk.lot.park(waiter, began, timeout);
         match admitted {
             Some(admitted) => {
-                let waiter = link::Waiter { ticket, max_size: plan.max_size };
+                let waiter = query::Waiter { ticket, max_size: plan.max_size };
                 let asked = Asked { key, waiter, timeout, write: None };
                 endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
                 self.settle();
@@ -361,33 +299,6 @@ impl Worker {
                 endpoint.upstream.take_addresses(resolved, &mut self.desk);
             }
         }
-    }
-}
-
-impl Desk {
-    /// Somebody waits until `deadline`, and an exiting worker with them.
-    pub fn wait_until(&mut self, deadline: Instant, now: Instant) {
-        self.events.hold_exit(true);
-        self.events.set_deadline(deadline, now);
-    }
-
-    /// Leaves an answer; its request is resumed at the end of this turn.
-    pub fn deposit(&mut self, ticket: Ticket, answer: Answer) {
-        self.lot.deposit(ticket, answer);
-        self.events.post_resume();
-    }
-
-    /// Has the lookups of a connection sent at the end of this turn.
-    pub fn flush_later(&mut self, place: Place, connection: usize) {
-        if !self.to_flush.contains(&(place, connection)) {
-            self.to_flush.push((place, connection));
-        }
-        self.events.post_flush();
-    }
-
-    /// Leaves word for the upstream of a server.
-    pub fn report(&mut self, place: Place, report: Report) {
-        self.reports.push_back((place, report));
     }
 }
 

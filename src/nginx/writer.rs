@@ -10,13 +10,14 @@ use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
 
 use super::conf::{ActivePlan, MainConf};
 use super::context::Lookup;
+use super::desk::{Answer, Waiter};
 use super::memory::Share;
-use super::worker::{self, Answer, Worker};
+use super::worker::{self, Worker};
 use super::{NAME, hold};
 use crate::config::Io;
 use crate::reason::{Reason, StoreReason};
 use crate::redis::Reply;
-use crate::redis::link;
+use crate::redis::query;
 use crate::redis::write::{Next, Write, Written};
 
 /// The lookup whose answer waits for a write, for as long as its request lives.
@@ -28,6 +29,8 @@ pub(super) struct Job {
     pub plan: &'static ActivePlan,
     began: Instant,
     holder: Option<Holder>,
+    /// The server that was asked last.
+    server: Option<Rc<str>>,
     _share: Option<Share>,
 }
 
@@ -53,8 +56,14 @@ pub(super) fn fill(
     if write.variant_keys().is_some_and(is_one_too_many) {
         return Err(StoreReason::Variants);
     }
-    let job =
-        Job { write, plan: lookup.plan, began: Instant::now(), holder: None, _share: Some(share) };
+    let job = Job {
+        write,
+        plan: lookup.plan,
+        began: Instant::now(),
+        holder: None,
+        server: None,
+        _share: Some(share),
+    };
     send(main, job).map_err(|reason| match reason {
         Reason::Overload => StoreReason::Overload,
         _ => StoreReason::Fault,
@@ -70,6 +79,7 @@ pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Resu
         plan: lookup.plan,
         began: Instant::now(),
         holder: Some(Rc::clone(holder)),
+        server: None,
         _share: None,
     };
     send(main, job)
@@ -77,17 +87,20 @@ pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Resu
 
 fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
     let plan = job.plan;
-    let sent = send_next(main, Box::new(job));
-    if let Err(reason) = sent {
-        warn(main, plan, reason);
-    }
-    sent
+    send_next(main, Box::new(job)).map_err(|(reason, server)| {
+        warn(main, plan, server.as_deref(), reason);
+        reason
+    })
 }
 
+/// Why a write failed, and at which server if that is known.
+type Failure = (Reason, Option<Rc<str>>);
+
 /// Sends the next command of a write that can be sent.
-fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Reason> {
+fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
     loop {
-        let sent = worker::with(main, |worker| Some(worker.send(job))).ok_or(Reason::Internal)?;
+        let sent = worker::with(main, |worker| Some(worker.send(job)));
+        let sent = sent.ok_or((Reason::Internal, None))?;
         let (back, reason) = match sent {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
@@ -95,7 +108,7 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Reason> {
         job = back;
         match job.write.on_reply(Written::Fault(reason)) {
             Next::Send => {}
-            Next::Failed(reason) => return Err(reason),
+            Next::Failed(reason) => return Err((reason, job.server)),
             Next::Done | Next::Raced => return Ok(()),
         }
     }
@@ -113,13 +126,13 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
     let failure = match next {
         Next::Send => match send_next(main, job) {
             Ok(()) => return,
-            Err(reason) => Some(reason),
+            Err(failure) => Some(failure),
         },
-        Next::Failed(reason) => Some(reason),
+        Next::Failed(reason) => Some((reason, job.server)),
         Next::Done | Next::Raced => None,
     };
-    if let Some(reason) = failure {
-        warn(main, plan, reason);
+    if let Some((reason, server)) = failure {
+        warn(main, plan, server.as_deref(), reason);
     }
     if let Some(lookup) = holder.and_then(|holder| holder.take()) {
         // SAFETY: the holder is emptied when its request is destroyed.
@@ -128,12 +141,12 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
 }
 
 /// Logs a write that failed, once an interval and reason.
-fn warn(main: &MainConf, plan: &ActivePlan, reason: Reason) {
-    let admitted = worker::with(main, |worker| {
-        worker.write_warnings.admit(plan.endpoint, reason, Instant::now())
-    });
+fn warn(main: &MainConf, plan: &ActivePlan, server: Option<&str>, reason: Reason) {
+    let upstream = main.endpoints.get(plan.endpoint).map_or("", |endpoint| &endpoint.name);
+    let name = server.unwrap_or(upstream);
+    let admitted =
+        worker::with(main, |worker| worker.write_warnings.admit(name, reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
-    let name = main.endpoints.get(plan.endpoint).map_or("", |endpoint| &endpoint.name);
     let more = worker::more(kept_back);
     let sentence = reason.sentence();
     // SAFETY: the cycle is set while a worker runs. The request of a write may be gone.
@@ -147,7 +160,7 @@ fn warn(main: &MainConf, plan: &ActivePlan, reason: Reason) {
 
 impl Worker {
     /// Parks a write and sends its next command.
-    fn send(&mut self, job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
+    fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
         let (active, began) = (job.plan, job.began);
         let plan = &active.plan;
         let now = Instant::now();
@@ -168,18 +181,25 @@ impl Worker {
         }
         let admitted = match plan.io {
             Io::Event => {
-                match endpoint.upstream.route(&key, job.write.purpose(), now, &mut self.desk) {
+                let (upstream, purpose) = (&mut endpoint.upstream, job.write.purpose());
+                let routed = upstream.route(&key, purpose, now, &mut self.desk);
+                let server = match &routed {
+                    Ok(admitted) => admitted.server(),
+                    Err(refusal) => refusal.server,
+                };
+                job.server = server.and_then(|server| upstream.name_of(server));
+                match routed {
                     Ok(admitted) => Some(admitted),
-                    Err(reason) => return Err((job, reason)),
+                    Err(refusal) => return Err((job, refusal.reason)),
                 }
             }
             Io::Blocking => None,
         };
         endpoint.waiting += 1;
-        let ticket = self.desk.lot.park(worker::Waiter::Write(job), began, plan.timeout);
+        let ticket = self.desk.lot.park(Waiter::Write(job), began, plan.timeout);
         match admitted {
             Some(admitted) => {
-                let waiter = link::Waiter { ticket, max_size: 0 };
+                let waiter = query::Waiter { ticket, max_size: 0 };
                 let asked = super::client::Asked {
                     key: &key,
                     waiter,

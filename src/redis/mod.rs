@@ -19,6 +19,7 @@ pub mod error_reply;
 pub mod handshake;
 pub mod link;
 pub mod oversize;
+pub mod query;
 pub mod reader;
 pub mod topology;
 pub mod upstream;
