@@ -82,6 +82,14 @@ impl<W, A> Lot<W, A> {
         self.slot(ticket).is_some_and(|slot| !slot.answered)
     }
 
+    /// Who waits with `ticket`.
+    pub fn waiter_mut(&mut self, ticket: Ticket) -> Option<&mut W> {
+        if !self.holds(ticket) {
+            return None;
+        }
+        self.slots.get_mut(ticket.slot as usize)?.parked.as_mut()
+    }
+
     /// Leaves `answer` for the waiter of `ticket`; dropped if nobody waits any more.
     /// From here on the waiter has no deadline any more.
     pub fn deposit(&mut self, ticket: Ticket, answer: A) {

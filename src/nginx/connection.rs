@@ -280,7 +280,7 @@ impl Client {
                 self.oversize.remember(&query.key, query.max_size(), now);
             }
         }
-        desk.report(self.place, Report::Trouble);
+        desk.report(self.place, Report::Trouble(reason));
         refuse(&remains.lost, reason, desk);
         if was_ready && reason != Reason::Timeout {
             connection.link.retry(remains.retry);

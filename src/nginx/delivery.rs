@@ -74,8 +74,8 @@ impl Client {
                         }
                         _ => self.breaker.success(),
                     }
-                    if fault.is_some_and(is_misplaced) {
-                        desk.report(place, Report::Trouble);
+                    if let Some(reason) = fault.filter(|reason| is_misplaced(*reason)) {
+                        desk.report(place, Report::Trouble(reason));
                     }
                 }
             }

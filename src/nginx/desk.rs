@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::conf::MainConf;
@@ -43,6 +44,19 @@ impl Waiter {
         }
     }
 
+    /// Another server than before is asked for it.
+    ///
+    /// # Safety
+    /// It is in the lot.
+    pub unsafe fn is_asked_of(&mut self, server: &Rc<str>) {
+        let place = match self {
+            // SAFETY: a lookup in the lot is that of a live request.
+            Self::Lookup(lookup, _) => unsafe { &mut lookup.as_mut().server },
+            Self::Write(job) => &mut job.server,
+        };
+        *place = Some(Rc::clone(server));
+    }
+
     /// Goes on with what waited.
     ///
     /// # Safety
@@ -80,7 +94,7 @@ pub(super) enum Report {
     /// Another server has the key: the code and the text of the error reply.
     Elsewhere(Query, String, String),
     /// The connection failed, or the server is not what it was held for.
-    Trouble,
+    Trouble(Reason),
     /// The server has something to say.
     Push,
 }
@@ -104,6 +118,16 @@ impl Desk {
             self.to_flush.push((place, connection));
         }
         self.events.post_flush();
+    }
+
+    /// Those who wait for `query` have another server to thank for it.
+    pub fn is_asked_of(&mut self, query: &Query, server: &Rc<str>) {
+        for waiter in query.waiters() {
+            if let Some(waiter) = self.lot.waiter_mut(waiter.ticket) {
+                // SAFETY: it is in the lot.
+                unsafe { waiter.is_asked_of(server) }
+            }
+        }
     }
 
     /// Leaves word for the upstream of a server.

@@ -231,8 +231,8 @@ impl Upstream {
             Report::Elsewhere(query, code, text) => {
                 self.follow(id, query, &code, &text, now, desk, memory);
             }
-            Report::Trouble => {
-                self.topology.trouble(id, now);
+            Report::Trouble(reason) => {
+                self.topology.trouble(id, reason, now);
                 let client = self.client(id);
                 if let Some(schedule) = client.and_then(|client| client.server.schedule.as_mut()) {
                     schedule.hurry(now);
@@ -283,9 +283,25 @@ impl Upstream {
             (None, _) => None,
         };
         self.keep_up(desk);
+        self.ask_server(id, query, Reason::Moved, now, desk, memory);
+    }
+
+    /// Asks a server for what another one could not answer, or nobody could be asked before.
+    fn ask_server(
+        &mut self,
+        id: Option<ServerId>,
+        query: Query,
+        otherwise: Reason,
+        now: Instant,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) {
         match id.and_then(|id| self.client(id)) {
-            Some(client) => client.take(query, now, desk, memory),
-            None => refuse(&[query], Reason::Moved, desk),
+            Some(client) => {
+                desk.is_asked_of(&query, &client.server.name);
+                client.take(query, now, desk, memory);
+            }
+            None => refuse(&[query], otherwise, desk),
         }
     }
 
@@ -296,10 +312,9 @@ impl Upstream {
             match self.choose(&query.key, purpose, now) {
                 Choice::Later => self.unrouted.push(query),
                 Choice::Nowhere => refuse(&[query], Reason::Topology, desk),
-                Choice::Server(id) => match self.client(id) {
-                    Some(client) => client.take(query, now, desk, memory),
-                    None => refuse(&[query], Reason::Topology, desk),
-                },
+                Choice::Server(id) => {
+                    self.ask_server(Some(id), query, Reason::Topology, now, desk, memory);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What one worker process holds: parked requests and writes, endpoints with their engines,
 //! events. The seam between the handler and the engines is here: [`ask`] parks and asks, an engine
-//! deposits, and [`handler::resume`] goes on, whichever engine it was; writes take the same way
-//! through [`writer`].
+//! deposits, and [`super::handler::resume`] goes on, whichever engine it was; writes take the same
+//! way through [`super::writer`].
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -98,7 +98,7 @@ pub(super) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
 }
 
 /// Parks the request of `lookup` and asks Redis for `key`. The answer comes by
-/// [`handler::resume`], never before this returns.
+/// [`super::handler::resume`], never before this returns.
 pub(super) fn ask(lookup: &mut Lookup, step: Step, key: &[u8]) -> Result<(), Reason> {
     let main = lookup.request().main_conf().ok_or(Reason::Internal)?;
     lookup.cancel_with_request().ok_or(Reason::Internal)?;

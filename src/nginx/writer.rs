@@ -30,7 +30,7 @@ pub(super) struct Job {
     began: Instant,
     holder: Option<Holder>,
     /// The server that was asked last.
-    server: Option<Rc<str>>,
+    pub server: Option<Rc<str>>,
     _share: Option<Share>,
 }
 

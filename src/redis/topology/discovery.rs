@@ -190,7 +190,7 @@ impl Topology {
     }
 
     /// A connection to a server failed, or it said that it is not what it was held for.
-    pub fn trouble(&mut self, id: ServerId, now: Instant) {
+    pub fn trouble(&mut self, id: ServerId, reason: Reason, now: Instant) {
         if self.discovery.subscribed == Some(id) {
             self.discovery.subscribed = None;
         }
@@ -203,6 +203,10 @@ impl Topology {
             if known.part != Part::Sentinel {
                 self.discovery.hurry(now);
             }
+        }
+        if reason == Reason::ReadOnly {
+            // Whoever named it as the primary is behind.
+            self.discovery.turn = self.discovery.turn.wrapping_add(1);
         }
     }
 

@@ -123,7 +123,7 @@ fn a_replica_is_read_while_it_keeps_up() {
     assert_eq!(read(&topology, now), Some(2));
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Write, now, UP)), Some(1));
     assert_eq!(read(&topology, now + second * 4), Some(1));
-    topology.trouble(1, now);
+    topology.trouble(1, Reason::Closed, now);
     assert_eq!(read(&topology, now), Some(1));
 }
 
@@ -150,7 +150,7 @@ fn sentinels_are_asked_in_turn_and_followed() {
     assert_eq!(topology.choose(b"k", Purpose::Read, now, UP), Choice::Later);
     assert_eq!(tasks(&mut topology, now), [(0, Task::Primary), (0, Task::Subscribe)]);
     assert_eq!(tasks(&mut topology, now), []);
-    topology.trouble(0, now);
+    topology.trouble(0, Reason::Refused, now);
     assert_eq!(tasks(&mut topology, now), [(1, Task::Primary), (1, Task::Subscribe)]);
     let news = topology.on_reply(1, Task::Primary, Ok(master(7000, 5)), now, UP);
     assert_eq!(news, News::Primary(address(7000)));
@@ -164,11 +164,23 @@ fn sentinels_are_asked_in_turn_and_followed() {
     assert_eq!(tasks(&mut topology, now), []);
     // A primary that is lost is asked for again, from the same sentinel.
     now += Duration::from_millis(150);
-    topology.trouble(first, now);
+    topology.trouble(first, Reason::Closed, now);
     assert_eq!(tasks(&mut topology, now), [(1, Task::Primary)]);
     topology.on_reply(1, Task::Primary, Ok(master(7001, 6)), now, UP);
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Read, now, UP)), Some(7001));
     assert_eq!(topology.servers().count(), 3, "the old primary is forgotten");
+}
+
+#[test]
+fn a_sentinel_that_names_a_replica_is_behind() {
+    let now = Instant::now();
+    let mut topology = sentinels(ReadFrom::Primary, now);
+    tasks(&mut topology, now);
+    topology.on_reply(0, Task::Primary, Ok(master(7000, 1)), now, UP);
+    let Choice::Server(named) = topology.choose(b"k", Purpose::Write, now, UP) else { panic!() };
+    let later = now + Duration::from_millis(150);
+    topology.trouble(named, Reason::ReadOnly, later);
+    assert_eq!(tasks(&mut topology, later)[0], (1, Task::Primary));
 }
 
 #[test]
