@@ -5,6 +5,7 @@ A test fails on any [alert] or [emerg] line and on any worker that exited on a s
 """
 
 import itertools
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -16,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from support.certificates import Certificates  # noqa: E402
 from support.checks import APP  # noqa: E402
 from support.django_site import DjangoSite  # noqa: E402
-from support.fake_redis import FakeRedis  # noqa: E402
+from support.fake_redis import FakeRedis, bulk  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
 from support.origin import Origin  # noqa: E402
 from support.raw_origin import RawOrigin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 from support.site import BUDGET, site  # noqa: E402
-from support.stored import key_of  # noqa: E402
+from support.stored import key_of, page  # noqa: E402
 
 ENGINES = ["event", "blocking"]
 
@@ -65,6 +66,50 @@ def fake_redis():
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def start_tls_redis(tmp_path, certificates):
+    """Starts a Redis with TLS; `pair` is its certificate."""
+    started = []
+
+    def start(*arguments, pair=None, **more):
+        directory = tmp_path / f"tls{len(started)}"
+        authority = certificates.authority.certificate
+        pair = pair or certificates.good
+        server = RedisServer(directory, *arguments, tls=pair, authority=authority, **more)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def tls_redis(start_tls_redis):
+    return start_tls_redis()
+
+
+@pytest.fixture
+def fake_tls_redis(certificates):
+    """Starts a fake Redis with TLS that has the page `stored` under every key; `setup` may change
+    its context."""
+    started = []
+
+    def start(pair=None, setup=lambda context: None):
+        pair = pair or certificates.good
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        setup(context)
+        server = FakeRedis(context=context)
+        server.on_get = lambda conn, key: conn.sendall(bulk(page("stored")))
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

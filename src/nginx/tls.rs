@@ -256,10 +256,17 @@ impl Tls {
     pub unsafe fn was_refused(&self, connection: *mut ngx_connection_t) -> bool {
         // SAFETY: the caller guarantees it.
         unsafe {
-            (*connection).ssl.as_ref().is_some_and(|record| {
-                record.last == rc::ERROR
-                    && SSL_get_shutdown(record.connection) & SSL_RECEIVED_SHUTDOWN as c_int != 0
-            })
+            let record = (*connection).ssl;
+            if record.is_null() {
+                return false;
+            }
+            // Where a write found the connection closed, the alert has not been read yet.
+            let mut byte = 0;
+            if let (false, Some(receive)) = ((*record).last == rc::ERROR, (*connection).recv) {
+                receive(connection, &raw mut byte, 1);
+            }
+            (*record).last == rc::ERROR
+                && SSL_get_shutdown((*record).connection) & SSL_RECEIVED_SHUTDOWN as c_int != 0
         }
     }
 

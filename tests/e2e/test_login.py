@@ -2,8 +2,11 @@
 without the right ones the application answers, reason noauth."""
 
 import pytest
+from support.origin import Answer
+from support.ports import wait_for
 from support.redis_server import RedisServer
 from support.stored import key_of, page
+from test_reload import gone, reload
 
 STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 
@@ -56,6 +59,24 @@ def test_password_in_a_file(serve, locked, tmp_path, ending):
     assert nginx.get("/p").body == b"stored"
 
 
+def test_a_changed_password_is_read_on_reload(serve, locked, tmp_path):
+    path = tmp_path / "password"
+    path.write_text("old")
+    nginx = serve(f"{STATUS} redis_cache_password_file {path};", target=locked.url)
+    fill(locked, nginx)
+    assert nginx.get("/p").cache == ("fwd=miss", "noauth")
+    path.write_text("pass: @/word\n")
+    gone(nginx, reload(nginx))
+    assert nginx.get("/p").body == b"stored"
+    with locked.client(password="pass: @/word") as client:
+        client.config_set("requirepass", "new")
+    # Connections that are logged in stay so, as Redis has it.
+    assert nginx.get("/p").body == b"stored"
+    path.write_text("new")
+    gone(nginx, reload(nginx))
+    assert nginx.get("/p").body == b"stored"
+
+
 def test_username_and_a_file_relative_to_the_configuration(serve, locked, tmp_path):
     (tmp_path / "nginx0").mkdir()
     (tmp_path / "nginx0/secret").write_text("secret\n")
@@ -87,3 +108,25 @@ def test_a_user_that_may_not_read_the_key(serve, locked):
     fill(locked, nginx)
     response = nginx.get("/p")
     assert (response.body, response.cache) == (b"app GET /p", ("fwd=miss", "noperm"))
+
+
+def test_a_user_that_may_not_ask_at_all(serve, locked):
+    with locked.client(password="pass: @/word") as client:
+        client.acl_setuser(
+            "none", enabled=True, passwords=["+secret"], keys=["*"], reset=True,
+            commands=["+select", "+hello", "+auth"],
+        )  # fmt: skip
+    nginx = serve(STATUS, target=url(locked, "none:secret"))
+    fill(locked, nginx)
+    for _ in range(3):
+        response = nginx.get("/p")
+        assert (response.body, response.cache) == (b"app GET /p", ("fwd=miss", "noperm"))
+
+
+def test_a_user_that_may_not_write(store, locked, origin):
+    origin.answer = lambda asked: Answer(b"app", headers=[("Cache-Control", "max-age=60")])
+    nginx = store("redis_cache_breaker off;", target=url(locked, "reader:secret"))
+    for _ in range(2):
+        assert nginx.get("/p").cache[0] == "fwd=uri-miss"
+    wait_for(lambda: "a write was dropped: noperm" in nginx.error_log(), "the warning")
+    assert "secret" not in nginx.error_log()

@@ -214,3 +214,40 @@ def number(suite) -> int:
     """The version as nginx compares it: 1.22.1 is 1022001."""
     major, minor, patch = map(int, suite.version.split("."))
     return (major * 1000 + minor) * 1000 + patch
+
+
+@pytest.mark.parametrize("io", ["event"])
+def test_tls(start, tls_redis, certificates):
+    nginx = start(
+        f"{certificates.trusted} redis_cache_status_header on; redis_cache_breaker off;",
+        target=tls_redis.url,
+        locations=f"""
+            location /client {{
+                redis_cache_pass {tls_redis.url.removesuffix("1")}2; redis_cache_fallback @app;
+                redis_cache_ssl_name redis.test; redis_cache_ssl_protocols TLSv1.2;
+                redis_cache_ssl_certificate {certificates.client.certificate};
+                redis_cache_ssl_certificate_key {certificates.client.key}; {certificates.trusted}
+            }}
+            location /wrong {{
+                redis_cache_pass {tls_redis.url.removesuffix("1")}3; redis_cache_fallback @app;
+                redis_cache_status_header on; redis_cache_ssl_name other.test;
+                {certificates.trusted}
+            }}
+        """,
+    )
+    body = bytes(range(256)) * 8000
+    for db, target in [(1, "/p"), (2, "/client")]:
+        tls_redis.db = db
+        tls_redis.set(key_of(nginx, target), page(body))
+    for target in ["/p", "/client", "/p", "/client"]:
+        assert nginx.get(target).body == body
+    assert nginx.get("/none").cache == ("fwd=uri-miss", "absent")
+    assert nginx.get("/wrong").cache == ("fwd=miss", "tls_name")
+    tls_redis.kill()
+    assert nginx.get("/p").body == b"app GET /p"
+    tls_redis.start()
+    tls_redis.db = 1
+    tls_redis.set(key_of(nginx, "/p"), page(body))
+    wait_for(lambda: nginx.get("/p").body == body, "a hit", 3)
+    nginx.reload()
+    wait_for(lambda: nginx.get("/p").body == body, "a hit")

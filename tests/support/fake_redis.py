@@ -49,9 +49,13 @@ class FakeRedis:
         """The keys that were asked for."""
         return [words[1] for words in self.commands if words[0].upper() == b"GET"]
 
+    def cut(self):
+        """Ends all connections."""
+        cut(self.open)
+
     def stop(self):
         self.listener.close()
-        cut(self.open)
+        self.cut()
 
     def _accept(self, conn):
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,8 +13,9 @@ class Proxy:
     parts of random sizes; `pushes` puts RESP3 push messages between replies it can tell apart;
     `break_all` resets every connection; `garbage` answers garbage instead."""
 
-    def __init__(self, target_port: int, seed: int = 7):
+    def __init__(self, target_port: int, seed: int = 7, scheme: str = "redis"):
         self.target_port = target_port
+        self.scheme = scheme
         self.random = random.Random(seed)
         self.delay = 0.0
         self.cut = False
@@ -26,7 +27,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/1"
+        return f"{self.scheme}://127.0.0.1:{self.port}/1"
 
     def stop(self):
         self.listener.close()
