@@ -26,6 +26,7 @@ pub(super) struct Owner {
     pub main: &'static MainConf,
     pub place: Place,
     pub connection: usize,
+    #[cfg_attr(not(ngx_feature = "ssl"), expect(dead_code, reason = "nobody has a session"))]
     pub session: TlsSession,
 }
 

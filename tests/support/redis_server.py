@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import redis
 
-from .certificates import Pair
 from .ports import free_port, listens, wait_for
+
+if TYPE_CHECKING:
+    from .certificates import Pair
 
 
 class RedisServer:
@@ -22,7 +25,7 @@ class RedisServer:
         *arguments: str,
         db: int = 1,
         port: int | None = None,
-        tls: Pair | None = None,
+        tls: "Pair | None" = None,
         authority: Path | None = None,
     ):
         self.directory = directory
