@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from support.certificates import Certificates  # noqa: E402
 from support.ports import free_port, listens, wait_for  # noqa: E402
 
 import redis  # noqa: E402
@@ -68,6 +69,7 @@ WAYS = [
     Way("redis_cache, event, http form", "/http", "redis"),
     Way("redis_cache in place, http form", "/place", "redis"),
     Way("redis_cache, event, TCP", "/tcp", "redis"),
+    Way("redis_cache, event, TLS", "/tls", "redis"),
     Way("redis_cache, blocking", "/blocking", "redis"),
     Way("proxy_cache on tmpfs", "/proxy"),
     Way("memcached_pass", "/memcached", "memcached"),
@@ -86,6 +88,8 @@ class Bench:
         self.directory = directory
         self.port = free_port()
         self.redis_port = free_port()
+        self.tls_port = free_port()
+        self.certificates = Certificates(directory / "certificates")
         self.redis_socket = directory / "redis.sock"
         self.memcached_socket = directory / "memcached.sock"
         self.shm = Path(tempfile.mkdtemp(prefix="nrc-bench-", dir="/dev/shm"))
@@ -94,9 +98,13 @@ class Bench:
 
     def __enter__(self):
         (self.directory / "logs").mkdir()
+        good = self.certificates.good
         self._spawn("redis", [
             "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "",
             "--unixsocket", str(self.redis_socket), "--dir", str(self.directory),
+            "--tls-port", str(self.tls_port), "--tls-auth-clients", "no",
+            "--tls-cert-file", str(good.certificate), "--tls-key-file", str(good.key),
+            "--tls-ca-cert-file", str(self.certificates.authority.certificate),
         ])  # fmt: skip
         self._spawn("memcached", [
             "memcached", "-u", "root", "-s", str(self.memcached_socket), "-m", "1024", "-I", "4m",
@@ -138,7 +146,7 @@ class Bench:
             (static / label).mkdir()
             for number in range(KEYS[label]):
                 body = (f"{label} {number} ".encode() * (size // 4))[:size]
-                for prefix in ["event", "tcp", "blocking", "lua"]:
+                for prefix in ["event", "tcp", "tls", "blocking", "lua"]:
                     client.set(f"/{prefix}/{label}/{number}", body)
                 head = (
                     "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
@@ -164,6 +172,7 @@ class Bench:
         ours = {
             "event": f"unix:{self.redis_socket}",
             "tcp": f"redis://127.0.0.1:{self.redis_port}",
+            "tls": f"rediss://127.0.0.1:{self.tls_port}",
             "blocking": f"unix:{self.redis_socket}",
         }
         locations = "".join(
@@ -186,6 +195,7 @@ class Bench:
             http {{
                 access_log off; keepalive_requests 1000000000; default_type text/html;
                 sendfile on; tcp_nopush on;
+                {self.certificates.trusted}
                 open_file_cache max=10000; proxy_temp_path {self.shm}/temp;
                 proxy_cache_path {self.shm}/cache keys_zone=bench:10m;
                 lua_package_path "/usr/share/lua/5.1/?.lua;;";
@@ -317,6 +327,7 @@ def table(title, medians):
 def goals(all_medians):
     """The goals of docs/performance.md, and whether these tables meet them."""
     event, ret, mc, lua = "redis_cache, event", "return 200", "memcached_pass", "Lua cosocket"
+    tls, tcp = "redis_cache, event, TLS", "redis_cache, event, TCP"
     small, medium = all_medians["1k"], all_medians["16k"]
     rows = [
         ("1 KiB: nginx CPU against return 200", small[event]["nginx"] / small[ret]["nginx"], "<=", 1.15),
@@ -326,6 +337,7 @@ def goals(all_medians):
         ("16 KiB: requests/s against memcached_pass", medium[event]["rate"] / medium[mc]["rate"], ">=", 1.3),
         ("16 KiB: requests/s against Lua", medium[event]["rate"] / medium[lua]["rate"], ">=", 1.6),
     ]
+    rows.append(("1 KiB: nginx CPU, TLS against TCP", small[tls]["nginx"] / small[tcp]["nginx"], "<=", 1.5))
     for label in ["128k", "1m"]:
         at = all_medians[label]
         rows.append((f"{label}: requests/s against memcached_pass", at[event]["rate"] / at[mc]["rate"], ">=", 1.0))
