@@ -274,7 +274,7 @@ impl Upstream {
         let id = match (to, code) {
             (Some((_, address)), "ASK") => {
                 query.route = Route::Asking;
-                self.topology.asking(&address)
+                self.topology.asking(&address, now)
             }
             (Some((slot, address)), _) => {
                 query.route = Route::Moved;
@@ -307,7 +307,8 @@ impl Upstream {
 
     /// Asks for what waited until it was known whom to ask.
     fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
-        for query in std::mem::take(&mut self.unrouted) {
+        for mut query in std::mem::take(&mut self.unrouted) {
+            query.route = Route::Direct;
             let purpose = if query.writes() { Purpose::Write } else { Purpose::Read };
             match self.choose(&query.key, purpose, now) {
                 Choice::Later => self.unrouted.push(query),

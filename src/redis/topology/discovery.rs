@@ -19,6 +19,9 @@ const AMISS_PERIOD: Duration = Duration::from_millis(500);
 /// The least time between two questions.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a server stays known that another one pointed to, and the map has not heard of.
+const POINTED: Duration = Duration::from_secs(10);
+
 /// How long an answer is awaited.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -234,7 +237,7 @@ impl Topology {
             (_, Err(reason)) => Err(reason),
             (Task::Slots, Ok(reply)) => self.take_slots(id, &reply, now),
             (Task::Primary, Ok(reply)) => self.take_primary(&reply, now, is_out),
-            (Task::Replicas, Ok(reply)) => self.take_replicas(&reply),
+            (Task::Replicas, Ok(reply)) => self.take_replicas(&reply, now),
         };
         taken.unwrap_or_else(|reason| {
             let sources = self.sources().count();
@@ -290,18 +293,18 @@ impl Topology {
             return Ok(News::Nothing);
         }
         self.shards = vec![Shard { primary: id, replicas: Vec::new() }];
-        self.forget_others();
+        self.forget_others(now);
         Ok(News::Primary(found.address))
     }
 
-    fn take_replicas(&mut self, reply: &Value) -> Result<News, Reason> {
+    fn take_replicas(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::replicas(reply).ok_or(Reason::Topology)?;
         let replicas: Vec<ServerId> =
             found.iter().filter_map(|address| self.find_or_add(address, Part::Replica)).collect();
         if let Some(shard) = self.shards.first_mut() {
             shard.replicas = replicas.into_iter().filter(|id| *id != shard.primary).collect();
         }
-        self.forget_others();
+        self.forget_others(now);
         Ok(News::Nothing)
     }
 
@@ -329,21 +332,21 @@ impl Topology {
             self.shards != shards || matches!(&self.way, Way::Cluster(old) if *old != slots);
         self.shards = shards;
         self.way = Way::Cluster(slots);
-        self.forget_others();
+        self.forget_others(now);
         self.discovery.succeeded(now, CLUSTER_PERIOD);
         Ok(if changed { News::Slots(self.servers().count(), covered) } else { News::Nothing })
     }
 
     /// What servers are follows from the shards; those without a part are forgotten, unless the
     /// configuration names them.
-    fn forget_others(&mut self) {
+    fn forget_others(&mut self, now: Instant) {
         for (id, place) in self.known.iter_mut().enumerate() {
             let Some(known) = place else { continue };
             let part = if self.shards.iter().any(|shard| shard.primary == id) {
                 Part::Primary
             } else if self.shards.iter().any(|shard| shard.replicas.contains(&id)) {
                 Part::Replica
-            } else if known.listed {
+            } else if known.listed || known.pointed_at.is_some_and(|at| now < at + POINTED) {
                 if known.part == Part::Sentinel { Part::Sentinel } else { Part::Seed }
             } else {
                 *place = None;
@@ -359,7 +362,7 @@ impl Topology {
     /// A server of a cluster says that a slot has moved to another; the map is asked for soon.
     pub fn moved(&mut self, slot: u16, to: &Address, now: Instant) -> Option<ServerId> {
         self.discovery.hurry(now);
-        let id = self.find_or_add(to, Part::Primary)?;
+        let id = self.pointed_at(to, now)?;
         let Way::Cluster(slots) = &mut self.way else { return None };
         let place = self.shards.iter().position(|shard| shard.primary == id);
         let place = place.unwrap_or_else(|| {
@@ -367,11 +370,22 @@ impl Topology {
             self.shards.len() - 1
         });
         *slots.get_mut(usize::from(slot))? = u16::try_from(place).ok();
+        if let Some(Some(known)) = self.known.get_mut(id) {
+            known.part = Part::Primary;
+        }
         Some(id)
     }
 
     /// A server of a cluster says that a key is at another one for this once.
-    pub fn asking(&mut self, at: &Address) -> Option<ServerId> {
-        self.find_or_add(at, Part::Primary)
+    pub fn asking(&mut self, at: &Address, now: Instant) -> Option<ServerId> {
+        self.pointed_at(at, now)
+    }
+
+    fn pointed_at(&mut self, address: &Address, now: Instant) -> Option<ServerId> {
+        let id = self.find_or_add(address, Part::Seed)?;
+        if let Some(Some(known)) = self.known.get_mut(id) {
+            known.pointed_at = Some(now);
+        }
+        Some(id)
     }
 }

@@ -59,6 +59,8 @@ pub struct Known {
     pub part: Part,
     /// Whether the configuration names it: it stays known.
     listed: bool,
+    /// When another server of the cluster pointed here: it stays known for a while.
+    pointed_at: Option<Instant>,
     hash: u64,
     weight: u32,
     watch: Watch,
@@ -195,7 +197,7 @@ impl Topology {
     fn push(&mut self, address: Address, part: Part, weight: u32, listed: bool) -> ServerId {
         let hash = spread::hash_of(address.to_string().as_bytes());
         let watch = Watch::default();
-        let known = Some(Known { address, part, listed, hash, weight, watch });
+        let known = Some(Known { address, part, listed, pointed_at: None, hash, weight, watch });
         match self.known.iter().position(Option::is_none) {
             Some(free) => {
                 if let Some(place) = self.known.get_mut(free) {

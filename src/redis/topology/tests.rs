@@ -229,8 +229,11 @@ fn a_cluster_is_asked_for_its_slots() {
     let soon = now + Duration::from_millis(100);
     assert_eq!(tasks(&mut topology, soon), [(0, Task::Slots)]);
 
+    // A map that is behind does not make it forget where it was pointed to.
     let hole = slots(&[(0, 8191, 7000)]);
-    assert_eq!(topology.on_reply(0, Task::Slots, Ok(hole), soon, UP), News::Slots(2, 8192));
+    assert_eq!(topology.on_reply(0, Task::Slots, Ok(hole.clone()), soon, UP), News::Slots(3, 8192));
+    topology.on_reply(0, Task::Slots, Ok(hole), soon + Duration::from_secs(10), UP);
+    assert_eq!(topology.servers().count(), 2);
     assert_eq!(topology.choose(b"foo", Purpose::Read, soon, UP), Choice::Nowhere);
     // What is amiss is asked about again soon.
     assert_eq!(tasks(&mut topology, soon + Duration::from_millis(500)).len(), 1);
