@@ -25,9 +25,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.certificates import Certificates  # noqa: E402
+from support.cluster import Cluster  # noqa: E402
 from support.ports import free_port, listens, wait_for  # noqa: E402
 
 import redis  # noqa: E402
+from goals import goals  # noqa: E402
 
 MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
 LUA_MODULES = Path("/usr/lib/nginx/modules")
@@ -70,6 +72,7 @@ WAYS = [
     Way("redis_cache in place, http form", "/place", "redis"),
     Way("redis_cache, event, TCP", "/tcp", "redis"),
     Way("redis_cache, event, TLS", "/tls", "redis"),
+    Way("redis_cache, event, Cluster", "/cluster", "cluster"),
     Way("redis_cache, blocking", "/blocking", "redis"),
     Way("proxy_cache on tmpfs", "/proxy"),
     Way("memcached_pass", "/memcached", "memcached"),
@@ -93,6 +96,7 @@ class Bench:
         self.redis_socket = directory / "redis.sock"
         self.memcached_socket = directory / "memcached.sock"
         self.shm = Path(tempfile.mkdtemp(prefix="nrc-bench-", dir="/dev/shm"))
+        self.cluster = Cluster(directory / "cluster")
         self.processes = []
         self.pids = {}
 
@@ -110,6 +114,8 @@ class Bench:
             "memcached", "-u", "root", "-s", str(self.memcached_socket), "-m", "1024", "-I", "4m",
             "-t", "1",
         ])  # fmt: skip
+        self.cluster.start()
+        self.pids["cluster"] = [node.process.pid for node in self.cluster.nodes]
         wait_for(lambda: listens(self.redis_port), "redis-server")
         wait_for(self.memcached_socket.exists, "memcached")
         self._fill()
@@ -122,6 +128,7 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        self.cluster.stop()
         for process in reversed(self.processes):
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -137,7 +144,7 @@ class Bench:
     def _fill(self):
         import socket
 
-        client = redis.Redis(port=self.redis_port)
+        client, cluster = redis.Redis(port=self.redis_port), self.cluster.client()
         memcached = socket.socket(socket.AF_UNIX)
         memcached.connect(str(self.memcached_socket))
         static = self.directory / "static"
@@ -148,6 +155,7 @@ class Bench:
                 body = (f"{label} {number} ".encode() * (size // 4))[:size]
                 for prefix in ["event", "tcp", "tls", "blocking", "lua"]:
                     client.set(f"/{prefix}/{label}/{number}", body)
+                cluster.set(f"/cluster/{label}/{number}", body)
                 head = (
                     "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"
                     'ETag: "5f3-abc"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n'
@@ -174,7 +182,9 @@ class Bench:
             "tcp": f"redis://127.0.0.1:{self.redis_port}",
             "tls": f"rediss://127.0.0.1:{self.tls_port}",
             "blocking": f"unix:{self.redis_socket}",
+            "cluster": "nodes",
         }
+        seeds = "".join(f"server {node.url};" for node in self.cluster.nodes)
         locations = "".join(
             f"""
             location /{name}/ {{
@@ -196,6 +206,7 @@ class Bench:
                 access_log off; keepalive_requests 1000000000; default_type text/html;
                 sendfile on; tcp_nopush on;
                 {self.certificates.trusted}
+                redis_cache_upstream nodes {{ cluster; {seeds} }}
                 open_file_cache max=10000; proxy_temp_path {self.shm}/temp;
                 proxy_cache_path {self.shm}/cache keys_zone=bench:10m;
                 lua_package_path "/usr/share/lua/5.1/?.lua;;";
@@ -237,9 +248,13 @@ class Bench:
         """
 
     def cpu(self, name: str) -> float:
-        """Seconds of CPU that a process has used."""
-        fields = Path(f"/proc/{self.pids[name]}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        """Seconds of CPU that a process, or several together, have used."""
+        pids = self.pids[name]
+        ticks = 0
+        for pid in pids if isinstance(pids, list) else [pids]:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICK
 
     def reads_and_commands(self):
         with redis.Redis(port=self.redis_port) as client:
@@ -322,39 +337,6 @@ def table(title, medians):
             f" | {result['nginx']:.1f} | {result['helper']:.1f} | {result['reads']:.2f} |"
         )
     sys.stdout.flush()
-
-
-def goals(all_medians):
-    """The goals of docs/performance.md, and whether these tables meet them."""
-    event, ret, mc, lua = "redis_cache, event", "return 200", "memcached_pass", "Lua cosocket"
-    tls, tcp = "redis_cache, event, TLS", "redis_cache, event, TCP"
-    small, medium = all_medians["1k"], all_medians["16k"]
-    rows = [
-        ("1 KiB: nginx CPU against return 200", small[event]["nginx"] / small[ret]["nginx"], "<=", 1.15),
-        ("1 KiB: requests/s against return 200", small[event]["rate"] / small[ret]["rate"], ">=", 0.85),
-        ("1 KiB: requests/s against memcached_pass", small[event]["rate"] / small[mc]["rate"], ">=", 1.5),
-        ("1 KiB: nginx + server CPU against memcached_pass", total(small[event]) / total(small[mc]), "<=", 0.55),
-        ("16 KiB: requests/s against memcached_pass", medium[event]["rate"] / medium[mc]["rate"], ">=", 1.3),
-        ("16 KiB: requests/s against Lua", medium[event]["rate"] / medium[lua]["rate"], ">=", 1.6),
-    ]
-    rows.append(("1 KiB: nginx CPU, TLS against TCP", small[tls]["nginx"] / small[tcp]["nginx"], "<=", 1.5))
-    for label in ["128k", "1m"]:
-        at = all_medians[label]
-        rows.append((f"{label}: requests/s against memcached_pass", at[event]["rate"] / at[mc]["rate"], ">=", 1.0))
-        rows.append((f"{label}: nginx + server CPU against memcached_pass", total(at[event]) / total(at[mc]), "<=", 1.0))
-    one = all_medians["one connection"]
-    rows.append(("one connection: p50 against memcached_pass", one[event]["p50"] / one[mc]["p50"], "<=", 1.0))
-    hot = all_medians["hot"]
-    rows.append(("one hot key, 16 KiB: Redis CPU against 1,000 keys", hot[event]["helper"] / medium[event]["helper"], "<=", 0.3))
-    rows.append(("1 KiB: reads of Redis a request", small[event]["reads"], "<=", 0.2))
-    print("\n### Goals\n\n| figure | measured | goal | |\n|---|---|---|---|")
-    for name, value, how, goal in rows:
-        met = value <= goal if how == "<=" else value >= goal
-        print(f"| {name} | {value:.2f} | {how} {goal} | {'met' if met else 'missed'} |")
-
-
-def total(result):
-    return result["nginx"] + result["helper"]
 
 
 def hanging(bench, seconds):
