@@ -83,7 +83,8 @@ pub const DIRECTIVES: &[Directive] = &[
         arity: (1, 1),
         help: "How Redis is asked. `event` does it on nginx's own event loop: the worker never \
             waits, and the lookups of one turn leave in one write. `blocking` queries hold the \
-            worker, for at most `redis_cache_timeout` each.",
+            worker, for at most `redis_cache_timeout` each; they ask one server without TLS, and \
+            its name is resolved when nginx starts alone.",
         action: Level(setters::io),
     },
     Directive {
