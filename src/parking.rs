@@ -14,6 +14,11 @@ pub struct Ticket {
     generation: u32,
 }
 
+impl Ticket {
+    /// The ticket of nobody.
+    pub const NOBODY: Self = Self { slot: u32::MAX, generation: u32::MAX };
+}
+
 struct Slot<W> {
     generation: u32,
     parked: Option<W>,

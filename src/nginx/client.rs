@@ -23,7 +23,7 @@ use crate::redis::errand::{Errand, Task};
 use crate::redis::handshake::Greeting;
 use crate::redis::link::Link;
 use crate::redis::oversize::Oversize;
-use crate::redis::query::{Query, Waiter};
+use crate::redis::query::{Command, Query, Waiter};
 
 /// How long a reply to an errand is awaited, at least.
 const ERRAND_PATIENCE: Duration = Duration::from_millis(250);
@@ -67,8 +67,7 @@ pub(super) struct Asked<'a> {
     pub key: &'a [u8],
     pub waiter: Waiter,
     pub timeout: Duration,
-    /// The command, where it is one that writes; else a GET.
-    pub write: Option<Vec<u8>>,
+    pub command: Command,
 }
 
 impl Client {
@@ -101,10 +100,19 @@ impl Client {
         self.breaker.is_open() || self.connections.iter().all(waits)
     }
 
-    /// Lets a probe through, if the breaker wants one.
+    /// Lets a probe through, if the breaker wants one, and connects where invalidations wait.
     pub fn look_after(&mut self, now: Instant, desk: &mut Desk) {
         if self.breaker.is_open() && self.breaker.admit(now) == Admission::Probe {
             self.run(Errand::new(Task::Ping, ""), desk);
+        }
+        if self.breaker.is_open() {
+            return;
+        }
+        for (number, Connection { link, backoff, .. }) in self.connections.iter().enumerate() {
+            let may_connect = link.is_down() && !backoff.holds(now);
+            if link.owes() && (link.is_ready() || may_connect) {
+                desk.flush_later(self.place, number);
+            }
         }
     }
 
@@ -153,7 +161,7 @@ impl Client {
             }
         }
         let hash = hash_of(key);
-        let number = usize::try_from(hash % self.connections.len().max(1) as u64).unwrap_or(0);
+        let number = self.number_for(hash);
         let connection = self.connections.get(number).ok_or(Reason::Internal)?;
         if connection.link.is_down() && connection.backoff.holds(now) {
             return Err(connection.failure);
@@ -165,11 +173,11 @@ impl Client {
     pub fn ask(&mut self, admitted: Admitted, query: Asked<'_>, desk: &mut Desk, memory: &Memory) {
         let Admitted { connection: number, hash } = admitted;
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let Asked { key, waiter, timeout, write } = query;
+        let Asked { key, waiter, timeout, command } = query;
         connection.patience = timeout;
-        match write {
-            Some(command) => connection.link.enqueue_write(key, hash, waiter, command),
-            None => connection.link.enqueue(key, hash, waiter),
+        match command {
+            Command::Get => connection.link.enqueue(key, hash, waiter),
+            command => connection.link.enqueue_query(Query::new(key, hash, waiter, command)),
         }
         if connection.link.is_down() {
             self.connect(number, desk, memory);
@@ -190,8 +198,30 @@ impl Client {
                     desk.flush_later(self.place, number);
                 }
             }
-            Err(reason) => refuse(&[query], reason, desk),
+            Err(reason) => {
+                refuse(std::slice::from_ref(&query), reason, desk);
+                self.owe(query, desk);
+            }
         }
+    }
+
+    /// Keeps a query for when the server is back, if it invalidates.
+    pub fn owe(&mut self, query: Query, desk: &mut Desk) {
+        let number = self.number_for(query.hash());
+        if let Some(connection) = self.connections.get_mut(number) {
+            connection.link.owe(vec![query]);
+            desk.events.tick_soon();
+        }
+    }
+
+    /// The connection that takes what is about a key with this hash.
+    fn number_for(&self, hash: u64) -> usize {
+        usize::try_from(hash % self.connections.len().max(1) as u64).unwrap_or(0)
+    }
+
+    /// Whether invalidations wait for the server to be back.
+    pub fn owes(&self) -> bool {
+        self.connections.iter().any(|connection| connection.link.owes())
     }
 
     /// Runs an errand, on the first connection; no request waits for it.
@@ -214,6 +244,8 @@ impl Client {
             connection.close_peer();
             let remains = connection.link.end(false);
             refuse(&remains.lost, Reason::Closed, desk);
+            elsewhere.extend(remains.lost.into_iter().filter(Query::invalidates));
+            elsewhere.extend(connection.link.take_owed());
             elsewhere.extend(remains.retry);
             elsewhere.extend(connection.link.take_unsent());
         }

@@ -13,6 +13,7 @@ use super::tls::TlsProgress;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::link::Link;
+use crate::redis::query::Query;
 
 /// What is read from one connection in a turn, in bytes: others get their turn too.
 const READ_A_TURN: usize = 1 << 20;
@@ -112,7 +113,7 @@ impl Client {
     pub fn flush(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         if connection.link.is_down() {
-            if !connection.link.is_idle() {
+            if !connection.link.is_idle() || connection.link.owes() {
                 self.connect(number, desk, memory);
             }
             return;
@@ -281,20 +282,30 @@ impl Client {
             }
         }
         desk.report(self.place, Report::Trouble(reason));
-        refuse(&remains.lost, reason, desk);
+        connection.give_up(remains.lost, reason, desk);
         if was_ready && reason != Reason::Timeout {
             connection.link.retry(remains.retry);
             if !connection.link.is_idle() {
                 self.connect(number, desk, memory);
             }
         } else {
-            refuse(&remains.retry, reason, desk);
-            refuse(&connection.link.take_unsent(), reason, desk);
+            connection.give_up(remains.retry, reason, desk);
+            let unsent = connection.link.take_unsent();
+            connection.give_up(unsent, reason, desk);
         }
     }
 }
 
 impl Connection {
+    /// Gives everybody the same reason who waits; what invalidates stays owed.
+    fn give_up(&mut self, queries: Vec<Query>, reason: Reason, desk: &mut Desk) {
+        refuse(&queries, reason, desk);
+        self.link.owe(queries);
+        if self.link.owes() {
+            desk.events.tick_soon();
+        }
+    }
+
     pub fn close_peer(&mut self) {
         if let Some(peer) = self.peer.take() {
             peer.close();

@@ -74,6 +74,10 @@ impl Client {
                         }
                         _ => self.breaker.success(),
                     }
+                    if fault.is_some_and(is_misplaced) && query.invalidates() {
+                        connection.link.owe(vec![query]);
+                        desk.events.tick_soon();
+                    }
                     if let Some(reason) = fault.filter(|reason| is_misplaced(*reason)) {
                         desk.report(place, Report::Trouble(reason));
                     }

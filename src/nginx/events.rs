@@ -12,6 +12,9 @@ use ngx::ffi::{
 
 use super::conf::MainConf;
 
+/// How often upstreams are looked after.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+
 /// A handler of nginx's events.
 pub(super) type Handler = unsafe extern "C" fn(*mut ngx_event_t);
 
@@ -93,6 +96,13 @@ impl Events {
     pub fn post_flush(&mut self) {
         // SAFETY: as in `post_resume`.
         unsafe { ngx_post_event(&raw mut self.flush, &raw mut ngx_posted_events) }
+    }
+
+    /// Sees to it that the tick event is set.
+    pub fn tick_soon(&mut self) {
+        if self.tick.timer_set() == 0 {
+            self.tick_after(TICK);
+        }
     }
 
     /// Sets the tick event, which does not keep an exiting worker.

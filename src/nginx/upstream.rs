@@ -15,11 +15,12 @@ use super::delivery::refuse;
 use super::desk::{Desk, Place, Report};
 use super::memory::Memory;
 use super::names::{self, Resolved, Schedule};
+use crate::parking::Ticket;
 use crate::reason::Reason;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::errand::Task;
 use crate::redis::error_reply;
-use crate::redis::query::{Query, Route};
+use crate::redis::query::{Command, Query, Route, Waiter};
 use crate::redis::reader::Frame;
 use crate::redis::topology::{Choice, News, Part, Purpose, ServerId, Topology, redirection};
 use crate::warnings::Warnings;
@@ -83,7 +84,8 @@ impl Upstream {
     /// Whether [`Self::tick`] has anything to do.
     pub fn needs_upkeep(&self) -> bool {
         let mut clients = self.clients.iter().flatten();
-        self.topology.needs_upkeep() || clients.any(|client| client.server.schedule.is_some())
+        self.topology.needs_upkeep()
+            || clients.any(|client| client.server.schedule.is_some() || client.owes())
     }
 
     /// Whether a lookup may be asked now, and of whom. A refusal is answered at once.
@@ -141,8 +143,8 @@ impl Upstream {
                 }
             }
             Admitted::Later => {
-                let Asked { key, waiter, write, .. } = asked;
-                self.unrouted.push(Query::new(key, hash_of(key), waiter, write));
+                let Asked { key, waiter, command, .. } = asked;
+                self.unrouted.push(Query::new(key, hash_of(key), waiter, command));
             }
         }
     }
@@ -150,6 +152,15 @@ impl Upstream {
     /// `$redis_cache_server`.
     pub fn name_of(&self, id: ServerId) -> Option<Rc<str>> {
         Some(self.clients.get(id)?.as_ref()?.server.name.clone())
+    }
+
+    /// Keeps an invalidation for when the server is back that refused it.
+    pub fn owe(&mut self, server: ServerId, key: &[u8], command: Command, desk: &mut Desk) {
+        let waiter = Waiter { ticket: Ticket::NOBODY, max_size: 0 };
+        let query = Query::new(key, hash_of(key), waiter, command);
+        if let Some(client) = self.client(server) {
+            client.owe(query, desk);
+        }
     }
 
     fn choose(&self, key: &[u8], purpose: Purpose, now: Instant) -> Choice {
@@ -167,7 +178,8 @@ impl Upstream {
             client.look_after(now, desk);
         }
         self.resolve_names(now);
-        self.unrouted.retain(|query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket)));
+        let waits = |query: &Query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket));
+        self.unrouted.retain(|query| query.invalidates() || waits(query));
         self.run_errands(now, desk, memory);
     }
 

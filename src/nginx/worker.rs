@@ -34,9 +34,6 @@ use crate::warnings::Warnings;
 const RESUMED_A_TURN: usize = 256;
 const BYTES_A_TURN: usize = 4 << 20;
 
-/// How often upstreams keep up what they know.
-const TICK: Duration = Duration::from_millis(250);
-
 /// One endpoint in this worker.
 pub(super) struct Endpoint {
     pub pool: Pool,
@@ -219,7 +216,7 @@ impl Worker {
         match admitted {
             Some(admitted) => {
                 let waiter = query::Waiter { ticket, max_size: plan.max_size };
-                let asked = Asked { key, waiter, timeout, write: None };
+                let asked = Asked { key, waiter, timeout, command: query::Command::Get };
                 endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
                 self.settle();
             }
@@ -358,7 +355,9 @@ unsafe extern "C" fn on_tick(event: *mut ngx_event_t) {
     with(main, |worker| {
         worker.tick();
         worker.take_resolved(main);
-        worker.desk.events.tick_after(TICK);
+        if worker.endpoints.iter().any(|endpoint| endpoint.upstream.needs_upkeep()) {
+            worker.desk.events.tick_soon();
+        }
         Some(())
     });
 }

@@ -17,7 +17,7 @@ use super::{NAME, hold};
 use crate::config::Io;
 use crate::reason::{Reason, StoreReason};
 use crate::redis::Reply;
-use crate::redis::query;
+use crate::redis::query::{self, Command};
 use crate::redis::write::{Next, Write, Written};
 
 /// The lookup whose answer waits for a write, for as long as its request lives.
@@ -32,6 +32,16 @@ pub(super) struct Job {
     /// The server that was asked last.
     pub server: Option<Rc<str>>,
     _share: Option<Share>,
+}
+
+impl Job {
+    /// What the error log says of it then.
+    fn when_it_fails(&self) -> &'static str {
+        match (&self.holder, self.plan.plan.io) {
+            (Some(_), Io::Event) => "an invalidation is late",
+            _ => "a write was dropped",
+        }
+    }
 }
 
 /// A share of the memory of the endpoint that `lookup` asks.
@@ -86,9 +96,9 @@ pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Resu
 }
 
 fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
-    let plan = job.plan;
+    let (plan, what) = (job.plan, job.when_it_fails());
     send_next(main, Box::new(job)).map_err(|(reason, server)| {
-        warn(main, plan, server.as_deref(), reason);
+        warn(main, plan, what, server.as_deref(), reason);
         reason
     })
 }
@@ -122,7 +132,7 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
         Answer::Fault(reason) => Written::Fault(*reason),
         Answer::Value(_) => Written::Fault(Reason::Protocol),
     });
-    let (plan, holder) = (job.plan, job.holder.clone());
+    let (plan, what, holder) = (job.plan, job.when_it_fails(), job.holder.clone());
     let failure = match next {
         Next::Send => match send_next(main, job) {
             Ok(()) => return,
@@ -132,7 +142,7 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
         Next::Done | Next::Raced => None,
     };
     if let Some((reason, server)) = failure {
-        warn(main, plan, server.as_deref(), reason);
+        warn(main, plan, what, server.as_deref(), reason);
     }
     if let Some(lookup) = holder.and_then(|holder| holder.take()) {
         // SAFETY: the holder is emptied when its request is destroyed.
@@ -141,7 +151,7 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
 }
 
 /// Logs a write that failed, once an interval and reason.
-fn warn(main: &MainConf, plan: &ActivePlan, server: Option<&str>, reason: Reason) {
+fn warn(main: &MainConf, plan: &ActivePlan, what: &str, server: Option<&str>, reason: Reason) {
     let upstream = main.endpoints.get(plan.endpoint).map_or("", |endpoint| &endpoint.name);
     let name = server.unwrap_or(upstream);
     let admitted =
@@ -151,11 +161,7 @@ fn warn(main: &MainConf, plan: &ActivePlan, server: Option<&str>, reason: Reason
     let sentence = reason.sentence();
     // SAFETY: the cycle is set while a worker runs. The request of a write may be gone.
     let log = unsafe { (*ngx_cycle).log };
-    ngx::ngx_log_error!(
-        NGX_LOG_WARN,
-        log,
-        "{NAME}: a write was dropped: {reason}: {sentence} ({name}{more})"
-    );
+    ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {what}: {reason}: {sentence} ({name}{more})");
 }
 
 impl Worker {
@@ -188,14 +194,20 @@ impl Worker {
                     Err(refusal) => refusal.server,
                 };
                 job.server = server.and_then(|server| upstream.name_of(server));
-                match routed {
-                    Ok(admitted) => Some(admitted),
-                    Err(refusal) => return Err((job, refusal.reason)),
+                match (routed, server) {
+                    (Ok(admitted), _) => Some(admitted),
+                    (Err(refusal), Some(server)) if job.write.invalidates() => {
+                        let command = Command::Invalidate(command);
+                        upstream.owe(server, &key, command, &mut self.desk);
+                        return Err((job, refusal.reason));
+                    }
+                    (Err(refusal), _) => return Err((job, refusal.reason)),
                 }
             }
             Io::Blocking => None,
         };
         endpoint.waiting += 1;
+        let invalidates = job.write.invalidates();
         let ticket = self.desk.lot.park(Waiter::Write(job), began, plan.timeout);
         match admitted {
             Some(admitted) => {
@@ -204,7 +216,10 @@ impl Worker {
                     key: &key,
                     waiter,
                     timeout: plan.timeout,
-                    write: Some(command),
+                    command: match invalidates {
+                        true => Command::Invalidate(command),
+                        false => Command::Write(command),
+                    },
                 };
                 endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
                 self.settle();

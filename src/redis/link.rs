@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::command::encode;
 use super::errand::{Errand, Task};
 use super::handshake::{Answer, Greeting, Handshake, Next};
-use super::query::{Query, Route, Waiter};
+use super::owed::Owed;
+use super::query::{Command, Query, Route, Waiter};
 use super::reader::{Admit, Frame, LARGE, Reader, SMALL};
 use super::window::Window;
 use crate::parking::Ticket;
@@ -99,6 +100,7 @@ pub struct Link {
     shared: HashMap<u64, u64, BuildHasherDefault<AsItIs>>,
     first_unsent: u64,
     in_flight: VecDeque<Sent>,
+    owed: Owed,
     window: Window,
     replies: u64,
     /// Whether commands that write are kept until they are answered, for another server.
@@ -118,6 +120,7 @@ impl Default for Link {
             shared: HashMap::default(),
             first_unsent: 0,
             in_flight: VecDeque::new(),
+            owed: Owed::default(),
             window: Window::default(),
             replies: 0,
             redirects: false,
@@ -192,24 +195,14 @@ impl Link {
         }
         let number = self.first_unsent.wrapping_add(self.unsent.len() as u64);
         self.shared.insert(hash, number);
-        self.push(key, hash, waiter, None);
+        self.unsent.push_back(Query::new(key, hash, waiter, Command::Get));
     }
 
-    /// Takes a `command` that writes `key`, to be sent behind what was asked before. No later
-    /// lookup of the key shares the answer to an earlier one.
-    pub fn enqueue_write(&mut self, key: &[u8], hash: u64, waiter: Waiter, command: Vec<u8>) {
-        self.shared.remove(&hash);
-        self.push(key, hash, waiter, Some(command));
-    }
-
-    /// Takes a query as it is; it shares with no other.
+    /// Takes a query as it is, to be sent behind what was asked before. It shares with no other,
+    /// and no later lookup of the key shares the answer to an earlier one.
     pub fn enqueue_query(&mut self, query: Query) {
         self.shared.remove(&query.hash);
         self.unsent.push_back(query);
-    }
-
-    fn push(&mut self, key: &[u8], hash: u64, first: Waiter, write: Option<Vec<u8>>) {
-        self.unsent.push_back(Query::new(key, hash, first, write));
     }
 
     /// Takes an errand, to be sent before any lookup. One of its kind that waits is enough.
@@ -228,6 +221,21 @@ impl Link {
         }
     }
 
+    /// Keeps invalidations that could not be carried out, for when the server is back.
+    pub fn owe(&mut self, queries: Vec<Query>) {
+        queries.into_iter().for_each(|query| self.owed.keep(query));
+    }
+
+    /// Whether invalidations wait for the server to be back.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// The invalidations that wait for the server to be back.
+    pub fn take_owed(&mut self) -> Vec<Query> {
+        self.owed.take()
+    }
+
     /// Moves as many lookups as the window allows into the bytes to be written; those for whom
     /// nobody `waits` any more are left out.
     pub fn pump(&mut self, waits: impl Fn(Ticket) -> bool) {
@@ -235,21 +243,25 @@ impl Link {
             return;
         }
         self.send_errands();
+        let owed = self.owed.take();
+        self.retry(owed);
         while self.in_flight.len() < self.window.allows() {
             let Some(mut query) = self.unsent.pop_front() else { break };
             if self.shared.get(&query.hash) == Some(&self.first_unsent) {
                 self.shared.remove(&query.hash);
             }
             self.first_unsent = self.first_unsent.wrapping_add(1);
-            if query.waiters().any(|waiter| waits(waiter.ticket)) {
+            if query.invalidates() || query.waiters().any(|waiter| waits(waiter.ticket)) {
                 if query.route == Route::Asking {
                     encode(&mut self.out, &[b"ASKING"]);
                     self.in_flight.push_back(Sent::Asking);
                 }
-                match &mut query.write {
-                    Some(command) if self.redirects => self.out.extend_from_slice(command),
-                    Some(command) => self.out.append(command),
-                    None => encode(&mut self.out, &[b"GET", &query.key]),
+                match &mut query.command {
+                    Command::Get => encode(&mut self.out, &[b"GET", &query.key]),
+                    Command::Write(command) if !self.redirects => self.out.append(command),
+                    Command::Write(command) | Command::Invalidate(command) => {
+                        self.out.extend_from_slice(command);
+                    }
                 }
                 self.in_flight.push_back(Sent::Query(query));
             }

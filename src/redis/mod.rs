@@ -1,7 +1,7 @@
 //! What we say to Redis, without nginx: where it is ([`endpoint`], [`upstream`]), which server has
 //! a key ([`topology`], kept up by each [`errand`]), how a connection begins ([`handshake`]), what
 //! is asked ([`command`]), what its errors mean ([`error_reply`]), when it is left alone
-//! ([`breaker`], [`backoff`], [`oversize`]).
+//! ([`breaker`], [`backoff`], [`oversize`]), and what it is [`owed`] then.
 //!
 //! Two engines ask. The event engine is a [`link`] a connection, without I/O of its own: lookups
 //! in flight in their order, as many as the [`window`] allows, replies out of the [`reader`].
@@ -19,6 +19,7 @@ pub mod error_reply;
 pub mod handshake;
 pub mod link;
 pub mod oversize;
+pub mod owed;
 pub mod query;
 pub mod reader;
 pub mod topology;

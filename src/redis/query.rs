@@ -22,6 +22,19 @@ pub enum Route {
     Asking,
 }
 
+/// What is asked.
+#[derive(Debug)]
+pub enum Command {
+    /// The value of the key.
+    Get,
+    /// This command writes a page. It is sent once: nobody knows whether one in flight on a
+    /// connection that breaks was carried out, and the page is of no use to anybody else.
+    Write(Vec<u8>),
+    /// This command invalidates a page. It is carried out, if need be late and twice, whoever
+    /// waits.
+    Invalidate(Vec<u8>),
+}
+
 /// A lookup of one key, for one waiter or for several that asked in the same turn; or a command
 /// that writes, for one.
 #[derive(Debug)]
@@ -31,8 +44,7 @@ pub struct Query {
     pub(super) hash: u64,
     first: Waiter,
     pub(super) more: Vec<Waiter>,
-    /// The command that writes; a lookup is a GET.
-    pub(super) write: Option<Vec<u8>>,
+    pub(super) command: Command,
     /// How it came to this server.
     pub route: Route,
     /// It was in flight on a connection that broke.
@@ -40,10 +52,10 @@ pub struct Query {
 }
 
 impl Query {
-    /// A lookup of `key`, whose hash is `hash`; or a command that writes it.
-    pub fn new(key: &[u8], hash: u64, first: Waiter, write: Option<Vec<u8>>) -> Self {
+    /// A `command` about `key`, whose hash is `hash`.
+    pub fn new(key: &[u8], hash: u64, first: Waiter, command: Command) -> Self {
         let (key, more) = (key.to_vec(), Vec::new());
-        Self { key, hash, first, more, write, route: Route::Direct, retried: false }
+        Self { key, hash, first, more, command, route: Route::Direct, retried: false }
     }
 
     /// The hash of its key.
@@ -51,10 +63,23 @@ impl Query {
         self.hash
     }
 
-    /// Whether it writes. Such a command is sent once: nobody knows whether one in flight on a
-    /// connection that breaks was carried out.
+    /// Whether it writes.
     pub fn writes(&self) -> bool {
-        self.write.is_some()
+        !matches!(self.command, Command::Get)
+    }
+
+    /// Whether it has to be carried out though nobody waits for it.
+    pub fn invalidates(&self) -> bool {
+        matches!(self.command, Command::Invalidate(_))
+    }
+
+    /// How many bytes it holds.
+    pub fn size(&self) -> usize {
+        let command = match &self.command {
+            Command::Get => 0,
+            Command::Write(command) | Command::Invalidate(command) => command.len(),
+        };
+        self.key.len() + command
     }
 
     /// Who asked first.

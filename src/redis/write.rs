@@ -141,6 +141,11 @@ impl Write {
         Self { steps: steps.into_iter().collect(), without_scripts: false, failed: None }
     }
 
+    /// Whether it invalidates.
+    pub fn invalidates(&self) -> bool {
+        self.steps.front().is_some_and(|step| step.guard == Guard::Always)
+    }
+
     /// What the server of the next command is chosen for.
     pub fn purpose(&self) -> Purpose {
         self.steps.front().map_or(Purpose::Write, |step| step.purpose)

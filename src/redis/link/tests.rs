@@ -29,7 +29,8 @@ impl Bench {
     fn write(&mut self, key: &[u8], who: &'static str, command: &[u8]) -> Ticket {
         let ticket = self.lot.park(who, Instant::now(), Duration::from_secs(1));
         let waiter = Waiter { ticket, max_size: 0 };
-        self.link.enqueue_write(key, u64::from(key[0]), waiter, command.to_vec());
+        let command = Command::Write(command.to_vec());
+        self.link.enqueue_query(Query::new(key, u64::from(key[0]), waiter, command));
         ticket
     }
 
@@ -245,4 +246,27 @@ fn a_query_that_asks_says_so_and_keeps_its_command() {
     bench.link.enqueue_query(query);
     assert_eq!(bench.pump(), b"*1\r\n$6\r\nASKING\r\nSET");
     assert_eq!(key_of(bench.read(b"+OK\r\n+OK\r\n")), b"k");
+}
+
+#[test]
+fn an_invalidation_is_owed_until_it_is_carried_out() {
+    let mut bench = Bench::new();
+    let ticket = bench.lot.park("1", Instant::now(), Duration::from_secs(1));
+    let waiter = Waiter { ticket, max_size: 0 };
+    let query = |command| Query::new(b"k", 1, waiter, command);
+    bench.link.enqueue_query(query(Command::Invalidate(b"SET gone".to_vec())));
+    bench.lot.cancel(ticket);
+    assert_eq!(bench.pump(), b"SET gone", "though nobody waits");
+    let remains = bench.link.end(false);
+    assert!(remains.retry.is_empty() && !bench.link.owes());
+    bench.link.owe(remains.lost);
+    assert!(bench.link.owes() && bench.link.is_idle());
+
+    bench.ask(b"k", "2");
+    bench.link.connected(&Greeting::default());
+    bench.link.wrote(bench.link.to_write().len());
+    assert!(matches!(bench.read(b"+OK\r\n"), Ok(Some(Event::Ready))));
+    let out = bench.pump();
+    assert!(out.starts_with(b"SET gone*2\r\n$3\r\nGET"), "{}", out.escape_ascii());
+    assert!(!bench.link.owes());
 }
