@@ -242,9 +242,13 @@ impl Link {
         if !self.is_ready() {
             return;
         }
-        self.send_errands();
-        let owed = self.owed.take();
-        self.retry(owed);
+        if !self.errands.is_empty() {
+            self.send_errands();
+        }
+        if self.owes() {
+            let owed = self.owed.take();
+            self.retry(owed);
+        }
         while self.in_flight.len() < self.window.allows() {
             let Some(mut query) = self.unsent.pop_front() else { break };
             if self.shared.get(&query.hash) == Some(&self.first_unsent) {
