@@ -237,15 +237,36 @@ def test_urls_of_redis(settings, url, nginx):
     assert nginx.replace("127.0.0.1/0", "127.0.0.1:6379/0") in text
 
 
-@pytest.mark.parametrize("own", [{"URL": "rediss://h:1/0"},
-                                 {"URL": "redis://h:1", "CLUSTER": True}])  # fmt: skip
-def test_what_nginx_cannot_ask(settings, own):
-    config_settings(settings, **own)
+def test_what_nginx_cannot_ask(settings):
+    config_settings(settings, URL="redis://h:1", CLUSTER=True)
     with pytest.raises(CommandError, match="yet"):
         run("config")
 
 
-def test_tls_of_a_cache(settings):
-    config_settings(settings, "rediss://127.0.0.1:6379/0")
-    with pytest.raises(CommandError, match="TLS"):
-        run("config")
+FILES = "ssl_ca_certs=/ca.pem&ssl_certfile=/c.pem&ssl_keyfile=/k.pem"
+FILE_LINES = [
+    "redis_cache_ssl_trusted_certificate /ca.pem;",
+    "redis_cache_ssl_certificate /c.pem;",
+    "redis_cache_ssl_certificate_key /k.pem;",
+]
+NO_VERIFICATION = "redis_cache_ssl_verify off;"
+
+
+@pytest.mark.parametrize("of_cache", [True, False])
+@pytest.mark.parametrize(
+    ("query", "lines"),
+    [
+        ("", []),
+        (f"?{FILES}", FILE_LINES),
+        ("?ssl_cert_reqs=none", [NO_VERIFICATION]),
+        (f"?ssl_cert_reqs=required&{FILES}", FILE_LINES),
+    ],
+)
+def test_tls(settings, of_cache, query, lines):
+    url = f"rediss://me:secretword@h:6380/2{query}"
+    config_settings(settings, *([url] if of_cache else []), **({} if of_cache else {"URL": url}))
+    text = run("config")
+    assert "redis_cache_pass     rediss://h:6380/2;" in text
+    assert [line.strip() for line in text.splitlines() if "redis_cache_ssl" in line] == lines
+    assert "redis_cache_username      me;" in text
+    assert "secretword" not in text

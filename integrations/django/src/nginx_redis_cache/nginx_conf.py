@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings as django_settings
 from django.core.cache import caches
-from redis import SSLConnection
+from redis import ConnectionPool, SSLConnection
 
 from .conf import get_settings
 from .connection import client_for
@@ -20,6 +22,14 @@ _LOGIN = """
             # A file that only root can read, with the password of Redis alone.
             {user}redis_cache_password_file /etc/nginx/redis.password;
 """
+
+
+# Settings of redis-py that nginx has too: files, as they lie on the machine of Django.
+_TLS_FILES = {
+    "ssl_ca_certs": "redis_cache_ssl_trusted_certificate",
+    "ssl_certfile": "redis_cache_ssl_certificate",
+    "ssl_keyfile": "redis_cache_ssl_certificate_key",
+}
 
 
 class NotServed(ValueError):
@@ -33,6 +43,7 @@ class Server:
     url: str
     username: str | None = None
     has_password: bool = False
+    tls: tuple[str, ...] = ()
 
 
 def server_of_url(url: str) -> Server:
@@ -42,7 +53,7 @@ def server_of_url(url: str) -> Server:
     db = query.get("db", ["0"])[-1]
     user, secret = parts.username, bool(parts.password)
     if parts.scheme == "rediss":
-        raise NotServed("the module of nginx has no TLS to Redis yet")
+        return _server_of_pool(ConnectionPool.from_url(url))
     if parts.scheme == "unix":
         return Server(f"unix:{unquote(parts.path)}?db={db}", user, secret)
     db = parts.path.strip("/") or db
@@ -50,17 +61,28 @@ def server_of_url(url: str) -> Server:
 
 
 def server_of_alias(alias: str) -> Server:
-    pool = client_for(alias, b"").connection_pool
+    return _server_of_pool(client_for(alias, b"").connection_pool)
+
+
+def _server_of_pool(pool: ConnectionPool) -> Server:
     kwargs = pool.connection_kwargs
     user, secret = kwargs.get("username"), bool(kwargs.get("password"))
     db = kwargs.get("db") or 0
     if "path" in kwargs:
         return Server(f"unix:{kwargs['path']}?db={db}", user, secret)
-    if issubclass(pool.connection_class, SSLConnection):
-        raise NotServed("the module of nginx has no TLS to Redis yet")
+    secure = issubclass(pool.connection_class, SSLConnection)
+    scheme, tls = ("rediss", _tls(kwargs)) if secure else ("redis", ())
     host = kwargs.get("host", "localhost")
     host = f"[{host}]" if ":" in host else host
-    return Server(f"redis://{host}:{kwargs.get('port', 6379)}/{db}", user, secret)
+    return Server(f"{scheme}://{host}:{kwargs.get('port', 6379)}/{db}", user, secret, tls)
+
+
+def _tls(kwargs: dict[str, Any]) -> tuple[str, ...]:
+    """The directives for the TLS of a connection."""
+    lines = [f"{name} {kwargs[key]};" for key, name in _TLS_FILES.items() if kwargs.get(key)]
+    if kwargs.get("ssl_cert_reqs", "required") in ("none", ssl.CERT_NONE):
+        lines.append("redis_cache_ssl_verify off;")
+    return tuple(lines)
 
 
 def _server() -> Server:
@@ -92,11 +114,12 @@ def _key_lines() -> str:
             charset              utf-8;"""
 
 
-def _password(server: Server) -> str:
+def _login(server: Server) -> str:
+    tls = "".join(f"\n            {line}" for line in server.tls) + ("\n" if server.tls else "")
     if not server.has_password:
-        return ""
+        return tls
     user = f"redis_cache_username      {server.username};\n            " if server.username else ""
-    return _LOGIN.format(user=user)
+    return tls + _LOGIN.format(user=user)
 
 
 def _cookies() -> str:
@@ -119,7 +142,7 @@ def nginx_conf(application: str = "http://127.0.0.1:8000") -> str:
     fields = {
         "redis": server.url,
         "key": _key_lines(),
-        "password": _password(server),
+        "login": _login(server),
         "cookies": _cookies(),
         "hosts": " ".join(hosts) or "www.example.com",
         "application": application,
