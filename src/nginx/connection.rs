@@ -93,7 +93,7 @@ impl Client {
     fn introduce(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let tls = match (&mut connection.peer, &self.conf.tls) {
-            (Some(peer), Some(_)) if peer.has_tls() => peer.tls_outcome(),
+            (Some(peer), Some(_)) if peer.has_tls() => peer.tls_progress(),
             (Some(peer), Some(context)) => {
                 peer.start_tls(context, self.conf.tls_name(&self.server.address))
             }

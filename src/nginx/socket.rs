@@ -104,20 +104,20 @@ impl Peer {
     }
 
     /// Begins TLS on a connection that is made; nothing else may be sent until it is done.
-    /// The write handler is called when it is over, and asks [`Self::tls_outcome`].
+    /// The write handler is called when it is over, and asks [`Self::tls_progress`].
     pub fn start_tls(&mut self, context: &TlsContext, name: &str) -> TlsProgress {
         // SAFETY: the connection is open and has its owner; `close` ends TLS before it.
         match unsafe { Tls::start(self.raw(), context, name) } {
             Ok((tls, goes_on)) => {
                 self.tls = Some(tls);
-                if goes_on { TlsProgress::Later } else { self.tls_outcome() }
+                if goes_on { TlsProgress::Later } else { self.tls_progress() }
             }
             Err(reason) => TlsProgress::Failed(reason),
         }
     }
 
     /// What the handshake of TLS came to.
-    pub fn tls_outcome(&self) -> TlsProgress {
+    pub fn tls_progress(&self) -> TlsProgress {
         match &self.tls {
             // SAFETY: the connection is open, and it is that of the handshake.
             Some(tls) => unsafe { tls.outcome(self.raw()) },
@@ -132,7 +132,7 @@ impl Peer {
     /// Why a connection ended by itself.
     pub fn end_reason(&self) -> Reason {
         match &self.tls {
-            // SAFETY: as in `tls_outcome`.
+            // SAFETY: as in `tls_progress`.
             Some(tls) if unsafe { tls.was_refused(self.raw()) } => Reason::Tls,
             _ => Reason::Closed,
         }

@@ -29,6 +29,8 @@ GOOD = [
     ("named", "redis.test", "127.0.0.1"),
     ("wildcard", "a.redis.test", "127.0.0.1"),
     ("common", "redis.test", "127.0.0.1"),
+    ("six", "::1", "127.0.0.1"),
+    ("six", "0:0:0:0:0:0:0:1", "127.0.0.1"),
 ]
 
 
@@ -41,7 +43,8 @@ def test_the_right_server(serve, fake_tls_redis, certificates, pair, name, host)
         assert nginx.get("/p").cache == ("hit", "fresh")
     # SNI carries names, never addresses.
     asked = name or host
-    assert server.names[0] == (None if asked == "127.0.0.1" else asked)
+    is_address = asked == "127.0.0.1" or ":" in asked
+    assert server.names[0] == (None if is_address else asked)
     assert server.commands[0][2:5] == [b"AUTH", b"default", PASSWORD.encode()]
 
 
@@ -50,6 +53,8 @@ WRONG = [
     ("named", "other.test", "tls_name"),
     ("good", "other.test", "tls_name"),
     ("good", "127.0.0.2", "tls_name"),
+    ("good", "::1", "tls_name"),
+    ("six", "", "tls_name"),
     ("good", "a.redis.test", "tls_name"),
     ("wildcard", "redis.test", "tls_name"),
     ("wildcard", "a.b.redis.test", "tls_name"),

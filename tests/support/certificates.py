@@ -89,6 +89,7 @@ class Certificates:
         self.stranger = Authority(directory / "theirs", "stranger")
         issue, here = self.authority.issue, {"addresses": ["127.0.0.1"]}
         self.good = issue("good", ["redis.test", "localhost"], **here)
+        self.six = issue("six", addresses=["::1"])
         self.named = issue("named", ["redis.test"])
         self.wildcard = issue("wildcard", ["*.redis.test"])
         self.common = issue("redis.test")
