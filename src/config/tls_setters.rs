@@ -39,7 +39,11 @@ pub(super) fn name(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    let name = plain(arguments, "a name or an IP address, without variables")?;
+    let allowed = "a name of at most 255 bytes or an IP address, without variables";
+    let name = plain(arguments, allowed)?;
+    if name.len() > 255 {
+        return Err(wrong(&name, allowed));
+    }
     once(&mut settings.ssl_name, name)
 }
 
