@@ -3,7 +3,8 @@
 import functools
 
 import pytest
-from suites import VERSIONS, Failed, Suite, Unavailable
+from suites import VERSIONS, Suite
+from support.debian import Failed, Unavailable
 
 
 @functools.cache

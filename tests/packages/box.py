@@ -5,12 +5,12 @@ import subprocess
 from pathlib import Path
 
 from roots import ENVIRONMENT, ROOT, Failed, Root, built, repack
+from support.debian import run
 from support.http import Client
 from support.load import Load
 from support.origin import Origin
 from support.ports import listens, wait_for
 from support.redis_server import RedisServer
-from suites import run
 
 HOST = "www.example.com"
 MODULE = "usr/lib/nginx/modules/ngx_http_redis_cache_module.so"

@@ -10,12 +10,12 @@ import os
 import pytest
 from box import Box
 from roots import ROOTS, Root
+from support.table import Table, label
 
 TOLD = ROOTS / "suites.json"
 SUITES = json.loads(TOLD.read_text()) if TOLD.exists() else {}
 
-# Rows of the table: what a test says of itself, and how it went in each suite.
-rows: dict[str, dict[str, str]] = {}
+table = Table()
 
 
 def pytest_configure(config):
@@ -31,37 +31,28 @@ def box(request, tmp_path_factory):
     box = Box(Root(suite, ROOTS / f"{suite}-test"), tmp_path_factory.mktemp(suite))
     with box:
         yield box
-    rows.setdefault("nginx", {})[suite] = box.nginx_version
-    rows.setdefault("built against", {})[suite] = box.abi
-    for name, value in SUITES[suite].items():
-        rows.setdefault(name, {})[suite] = value
+    facts = {"nginx": box.nginx_version, "built against": box.abi, **SUITES[suite]}
+    for name, value in facts.items():
+        table.put(name, suite, value)
 
 
 @pytest.fixture
 def row(request, box):
     """`row("held")` says in the table how a step went, where there is more to say than passed."""
-    return lambda text: rows.setdefault(label(request.node), {}).update({box.root.suite: text})
-
-
-def label(item) -> str:
-    return item.function.__doc__.split("\n")[0].rstrip(".")
+    return lambda text: table.put(label(request.node), box.root.suite, text)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call" or not report.passed:
-        cells = rows.setdefault(label(item), {})
-        suite = item.callspec.params["box"]
-        cells[suite] = "failed" if report.failed else cells.get(suite, report.outcome)
+        row, suite = label(item), item.callspec.params["box"]
+        said = table.get(row, suite) or report.outcome
+        table.put(row, suite, "failed" if report.failed else said)
     return report
 
 
 def pytest_terminal_summary(terminalreporter):
-    suites = list(SUITES)
-    terminalreporter.write_line("\n| | " + " | ".join(suites) + " |")
-    terminalreporter.write_line("|---" * (len(suites) + 1) + "|")
-    facts = [name for name in ("nginx", "built against", "rustc", "build") if name in rows]
-    for name in [*facts, *(name for name in rows if name not in facts)]:
-        cells = " | ".join(rows[name].get(suite, "") for suite in suites)
-        terminalreporter.write_line(f"| {name} | {cells} |")
+    facts = ("nginx", "built against", "rustc", "build")
+    for line in ["", *table.lines(list(SUITES), first=facts)]:
+        terminalreporter.write_line(line)

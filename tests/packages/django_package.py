@@ -7,7 +7,7 @@ from pathlib import Path
 
 from box import HOST, Box
 from roots import at_least
-from suites import run
+from support.debian import run
 
 STAND_IN = "python3-http-sfv"
 

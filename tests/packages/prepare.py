@@ -16,7 +16,7 @@ from roots import (
     DEBS, HATCHLING, PACKAGE, PROFILE, ROOT, ROOTS, Failed, Root, Unavailable, at_least, built,
     built_for_django, may_chroot, own_suite,
 )  # fmt: skip
-from suites import run
+from support.debian import run
 
 BUILD = """
 export DEB_BUILD_PROFILES="$0"

@@ -13,14 +13,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent / name) for name in ("", "matrix")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from suites import Failed, Unavailable, archive, run  # noqa: E402
+from support.debian import KEYRING, Failed, Unavailable, archive, run  # noqa: E402
 from support.nginx import ROOT  # noqa: E402
 
 ROOTS = ROOT / "build/roots"
 DEBS = ROOT / "build/deb"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGE = "libnginx-mod-http-redis-cache"
 # Built with PROFILE, in suites whose hatchling reads its pyproject.toml.
 DJANGO_PACKAGE = "python3-nginx-redis-cache"

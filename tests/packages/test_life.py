@@ -5,9 +5,9 @@ import pytest
 from box import ENABLED, HOST, MODULE, readme_config, readme_page, readme_store_config
 from django_package import STAND_IN, lacking, store_a_view
 from roots import DJANGO_PACKAGE, PACKAGE, built_for_django, repack
+from support.debian import Failed, run
 from support.origin import Answer
 from support.ports import wait_for
-from suites import Failed, run
 
 OTHER_ABI = "nginx-abi-0.0.0-0"
 
