@@ -9,8 +9,8 @@ VENV := .venv
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
-.PHONY: help build run test test-pure test-django test-e2e test-matrix soak bench fuzz deb \
-	test-package matrix test-configure dist test-dist lint format clean
+.PHONY: help build run test test-pure test-django test-e2e test-servers \
+	test-matrix soak bench fuzz deb test-package matrix test-configure dist test-dist lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ fuzz: ## both fuzz targets, a minute each; needs cargo-fuzz
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test
 	$(VENV)/bin/python -m pytest tests/matrix $(ARGS)
+
+test-servers: build $(VENV)/ready ## with each Redis and Valkey that Debian's suites have; prints a table
+	@scripts/setup.sh test
+	$(VENV)/bin/python -m pytest tests/servers -n 4 --dist worksteal $(ARGS)
 
 deb: ## the Debian package for this machine's nginx, in build/deb/
 	@scripts/setup.sh package

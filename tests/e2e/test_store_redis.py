@@ -5,8 +5,8 @@ import socket
 import time
 
 import pytest
+from support.documented import acl
 from support.fake_redis import bulk
-from support.nginx import ROOT
 from support.origin import Answer
 from support.redis_server import RedisServer
 from support.stored import fresh_line, key_of, page
@@ -159,10 +159,8 @@ def test_a_user_without_scripts(store, tmp_path, stored, redis):
 
 
 def test_the_documented_user_may_do_all_of_it(store, redis, origin, stored):
-    text = (ROOT / "docs/operations.md").read_text()
-    [line] = [line for line in text.splitlines() if "ACL SETUSER nginx" in line and "+set" in line]
     with redis.client() as client:
-        client.execute_command(*line.replace("PASSWORD", "secret").split())
+        client.execute_command(*acl("nginx", "+set"))
     headers = [*HEADERS, ("Vary", "X-Kind")]
     origin.answer = lambda asked: Answer(b"page " + asked.target.encode(), headers=headers)
     nginx = store(target=f"redis://nginx:secret@127.0.0.1:{redis.port}/1")

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 class RedisServer:
     """`tls` is the certificate of a server with TLS, `authority` the file of who issues those of
-    its clients; it asks for them where `--tls-auth-clients yes` is among the arguments."""
+    its clients; it asks for them where `--tls-auth-clients yes` is among the arguments. `program`
+    is the command that starts another server than this machine's."""
+
+    program = ["redis-server"]
 
     def __init__(
         self,
@@ -27,10 +30,12 @@ class RedisServer:
         port: int | None = None,
         tls: "Pair | None" = None,
         authority: Path | None = None,
+        program: list[str] | None = None,
     ):
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.arguments = arguments
+        self.program = program or self.program
         self.port = port or free_port()
         self.db = db
         self.tls = tls
@@ -55,7 +60,7 @@ class RedisServer:
 
     def command(self) -> list[str]:
         return [
-            "redis-server", *self._listens(), "--bind", "127.0.0.1", "--save", "",
+            *self.program, *self._listens(), "--bind", "127.0.0.1", "--save", "",
             "--unixsocket", self.socket, "--dir", str(self.directory), "--daemonize", "no",
             "--proto-max-bulk-len", "512mb", *self.arguments,
         ]  # fmt: skip
@@ -94,7 +99,11 @@ class RedisServer:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(how)
-            self.process.wait(10)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
         Path(self.socket).unlink(missing_ok=True)
 
     def kill(self):
