@@ -173,6 +173,15 @@ def test_logins_that_fail(serve, redis, fault):
             assert fault(serve(QUICK, target=target)) == "noauth"
 
 
+def test_a_password(serve, redis):
+    """a password"""
+    with redis.client() as client:
+        client.config_set("requirepass", "word")
+        nginx = serve(QUICK, target=url(redis, ":word"))
+        client.set(key_of(nginx, "/p"), page("stored"))
+    assert nginx.get("/p").body == b"stored"
+
+
 def test_rights_that_are_missing(serve, redis, fault):
     """a key and a command that the user has no right to: `noperm`"""
     with redis.client() as client:
