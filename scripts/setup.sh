@@ -9,6 +9,8 @@ build=(gcc libc6-dev make libclang-dev libpcre2-dev libssl-dev zlib1g-dev binuti
 run=(redis-server python3 python3-venv curl procps wrk)
 # The set-ups of docs/migrating.md.
 others=(libnginx-mod-http-set-misc libnginx-mod-http-srcache-filter)
+# Names that the tests have resolved, for nginx alone.
+names=(libnss-wrapper)
 browser=(chromium chromium-driver fonts-dejavu-core)
 bench=(memcached libnginx-mod-http-lua)
 package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm cpio)
@@ -21,7 +23,7 @@ packages=("${build[@]}")
 case $task in
     build) ;;
     run) packages+=("${run[@]}") ;;
-    test) packages+=("${run[@]}" "${others[@]}" "${browser[@]}") ;;
+    test) packages+=("${run[@]}" "${others[@]}" "${names[@]}" "${browser[@]}") ;;
     package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;

@@ -38,6 +38,7 @@ class Nginx:
         modules: str = "",
         error_level: str = "info",
         allow_alerts: bool = False,
+        environment: dict[str, str] | None = None,
     ):
         self.directory = directory
         (directory / "logs").mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,7 @@ class Nginx:
         self.allow_alerts = allow_alerts
         self.process = None
         self.command = nginx or ["nginx"]
+        self.environment = {**os.environ, **(environment or {})}
         user = "user root;" if os.getuid() == 0 else ""
         self.config = f"""
             {modules}
@@ -82,7 +84,9 @@ class Nginx:
 
     def _run(self, *arguments: str):
         command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=30, env=self.environment
+        )
 
     def test(self) -> tuple[bool, str]:
         """`nginx -t`: whether it passed, and what it said."""
@@ -92,7 +96,7 @@ class Nginx:
     def start(self):
         command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf"]
         stderr = open(self.directory / "stderr", "ab")
-        self.process = subprocess.Popen(command, stderr=stderr)
+        self.process = subprocess.Popen(command, stderr=stderr, env=self.environment)
 
         def started():
             if self.process.poll() is not None:

@@ -38,7 +38,7 @@ def wait_for(condition, what: str, seconds: float = 10.0, pause: float = 0.01):
         time.sleep(pause)
 
 
-def listens(port: int) -> bool:
+def listens(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class RedisServer:
     """`tls` is the certificate of a server with TLS, `authority` the file of who issues those of
     its clients; it asks for them where `--tls-auth-clients yes` is among the arguments. `program`
-    is the command that starts another server than this machine's."""
+    is the command that starts another server than this machine's, `host` an address of loopback.
+    """
 
     program = ["redis-server"]
 
@@ -28,6 +29,7 @@ class RedisServer:
         *arguments: str,
         db: int = 1,
         port: int | None = None,
+        host: str = "127.0.0.1",
         tls: "Pair | None" = None,
         authority: Path | None = None,
         program: list[str] | None = None,
@@ -37,17 +39,18 @@ class RedisServer:
         self.arguments = arguments
         self.program = program or self.program
         self.port = port or free_port()
+        self.host = host
         self.db = db
         self.tls = tls
         self.authority = authority
         # Socket paths are short; pytest's directories are not.
-        self.socket = f"/tmp/nrc-{os.getpid()}-{self.port}.sock"
+        self.socket = f"/tmp/nrc-{os.getpid()}-{self.host}-{self.port}.sock"
         self.process = None
 
     @property
     def url(self) -> str:
         scheme = "rediss" if self.tls else "redis"
-        return f"{scheme}://127.0.0.1:{self.port}/{self.db}"
+        return f"{scheme}://{self.host}:{self.port}/{self.db}"
 
     @property
     def unix_url(self) -> str:
@@ -56,11 +59,11 @@ class RedisServer:
     @property
     def name(self) -> str:
         """What $redis_cache_server shows."""
-        return f"127.0.0.1:{self.port}/{self.db}"
+        return f"{self.host}:{self.port}/{self.db}"
 
     def command(self) -> list[str]:
         return [
-            *self.program, *self._listens(), "--bind", "127.0.0.1", "--save", "",
+            *self.program, *self._listens(), "--bind", self.host, "--save", "",
             "--unixsocket", self.socket, "--dir", str(self.directory), "--daemonize", "no",
             "--proto-max-bulk-len", "512mb", *self.arguments,
         ]  # fmt: skip
@@ -77,12 +80,13 @@ class RedisServer:
     def start(self):
         log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
-        wait_for(lambda: listens(self.port), "redis-server")
+        wait_for(lambda: listens(self.port, self.host), "redis-server")
         return self
 
     def client(self, **arguments) -> redis.Redis:
-        where = {"unix_socket_path": self.socket} if self.tls else {"port": self.port}
-        return redis.Redis(**where, db=self.db, **arguments)
+        if self.tls:
+            return redis.Redis(unix_socket_path=self.socket, db=self.db, **arguments)
+        return redis.Redis(self.host, self.port, db=self.db, **arguments)
 
     def set(self, key, value, **arguments):
         """Sets a key; `value` may be text or bytes."""
