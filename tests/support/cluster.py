@@ -1,8 +1,9 @@
-"""A real Redis Cluster of three nodes on loopback, without replicas."""
+"""A real Redis Cluster on loopback: primaries, and a replica or more for each where a test wants it."""
 
 from pathlib import Path
 
 import redis
+from redis.crc import key_slot
 
 from .ports import free_port, wait_for
 from .redis_server import RedisServer
@@ -11,11 +12,49 @@ SLOTS = 16384
 
 
 class Cluster:
-    def __init__(self, directory: Path, nodes: int = 3):
+    """`nodes` primaries with `replicas` each; `options` go to every redis-server. The servers begin
+    with a map that knows all of them, so nothing has to be made known first."""
+
+    def __init__(
+        self,
+        directory: Path,
+        nodes: int = 3,
+        replicas: int = 0,
+        options: tuple[str, ...] = (),
+        node_timeout: int = 1500,
+        password: str | None = None,
+    ):
+        self.password = password
+        login = ["--requirepass", password, "--masterauth", password] if password else []
         self.nodes = []
-        for number in range(nodes):
-            options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
-            self.nodes.append(RedisServer(directory / f"node{number}", *options, db=0))
+        count = nodes * (1 + replicas)
+        for number in range(count):
+            settings = [
+                "--cluster-enabled", "yes", "--cluster-port", str(free_port()),
+                "--cluster-node-timeout", str(node_timeout), "--repl-diskless-sync-delay", "0",
+                # A replica counts when it has got something, if it is only a PING.
+                "--repl-ping-replica-period", "1",
+                *login, *options,
+            ]  # fmt: skip
+            self.nodes.append(RedisServer(directory / f"node{number}", *settings, db=0))
+        self.primaries, self.replicas = self.nodes[:nodes], self.nodes[nodes:]
+        share = -(-SLOTS // nodes)
+        for number, node in enumerate(self.nodes):
+            (node.directory / "nodes.conf").write_text(self._map(number, nodes, share))
+
+    def _map(self, own: int, primaries: int, share: int) -> str:
+        """The nodes.conf of the node with the number `own`."""
+        lines = []
+        for number, node in enumerate(self.nodes):
+            address = f"127.0.0.1:{node.port}@{node.arguments[3]}"
+            first = number * share
+            role, primary, slots = "master", "-", f" {first}-{min(SLOTS, first + share) - 1}"
+            if number >= primaries:
+                role, primary, slots = "slave", _id(number % primaries), ""
+            flags = f"myself,{role}" if number == own else role
+            epoch = number % primaries + 1
+            lines.append(f"{_id(number)} {address} {flags} {primary} 0 0 {epoch} connected{slots}\n")
+        return "".join(lines) + f"vars currentEpoch {primaries} lastVoteEpoch 0\n"
 
     @property
     def url(self) -> str:
@@ -24,28 +63,164 @@ class Cluster:
     def start(self):
         for node in self.nodes:
             node.start()
-        share = -(-SLOTS // len(self.nodes))
-        first = self.nodes[0]
-        for number, node in enumerate(self.nodes):
-            with node.client() as client:
-                last = min(SLOTS, (number + 1) * share) - 1
-                client.execute_command("CLUSTER ADDSLOTSRANGE", number * share, last)
-                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-                bus = first.arguments[-1]
-                client.execute_command("CLUSTER MEET", "127.0.0.1", first.port, bus)
-        for node in self.nodes:
-            wait_for(lambda node=node: self._is_whole(node), "the cluster", 30)
+        self.wait_whole(30)
         return self
-
-    def _is_whole(self, node) -> bool:
-        with node.client() as client:
-            info = client.execute_command("CLUSTER INFO")
-            slots = client.execute_command("CLUSTER SLOTS")
-        return info["cluster_state"] == "ok" and len(slots) == len(self.nodes)
-
-    def client(self) -> redis.RedisCluster:
-        return redis.RedisCluster.from_url(self.url)
 
     def stop(self):
         for node in self.nodes:
             node.stop()
+
+    def wait_whole(self, seconds: float = 20):
+        """Waits until all nodes know all others, every replica follows, and all slots are served."""
+        for node in self.nodes:
+            wait_for(lambda node=node: self._is_whole(node), "the cluster", seconds, 0.05)
+
+    def _is_whole(self, node) -> bool:
+        with self.connect(node) as client:
+            info = client.execute_command("CLUSTER INFO")
+            servers = {server[1] for part in _slots(client) for server in part[2:]}
+            replication = client.info("replication")
+        follows = replication["role"] == "master" or replication["master_link_status"] == "up"
+        return info["cluster_state"] == "ok" and len(servers) == len(self.nodes) and follows
+
+    def connect(self, node, **arguments) -> redis.Redis:
+        return node.client(password=self.password, **arguments)
+
+    def client(self) -> redis.RedisCluster:
+        return redis.RedisCluster.from_url(self.url, password=self.password)
+
+    # Who serves what, as `asked` sees it.
+
+    def alive(self) -> RedisServer:
+        return next(node for node in self.nodes if node.answers())
+
+    def node(self, port: int) -> RedisServer:
+        return next(node for node in self.nodes if node.port == port)
+
+    def owner(self, slot: int, asked=None) -> RedisServer:
+        """The primary of a slot."""
+        with self.connect(asked or self.alive()) as client:
+            ports = [part[2][1] for part in _slots(client) if part[0] <= slot <= part[1]]
+        assert ports, f"no node serves slot {slot}"
+        return self.node(ports[0])
+
+    def owner_of(self, key, asked=None) -> RedisServer:
+        return self.owner(key_slot(_bytes(key)), asked)
+
+    def replica_of(self, primary, asked=None) -> RedisServer:
+        with self.connect(asked or self.alive()) as client:
+            ports = [part[3][1] for part in _slots(client) if part[2][1] == primary.port]
+        return self.node(ports[0])
+
+    def ports(self, asked=None) -> set[int]:
+        """The primaries that serve slots."""
+        with self.connect(asked or self.alive()) as client:
+            return {part[2][1] for part in _slots(client)}
+
+    # What operators do.
+
+    def set(self, key, value, **arguments):
+        """Sets a key where it lives now."""
+        with self.connect(self.owner_of(key)) as client:
+            client.set(key, value, **arguments)
+
+    def get(self, key) -> bytes | None:
+        with self.connect(self.owner_of(key)) as client:
+            return client.get(key)
+
+    def fail_over(self, replica, how: str = ""):
+        """CLUSTER FAILOVER, until all that live know the new primary."""
+        with self.connect(replica) as client:
+            client.execute_command(f"CLUSTER FAILOVER {how}".strip())
+            wait_for(lambda: client.info("replication")["role"] == "master", "the failover", 20)
+        self.wait_primary(replica)
+
+    def wait_primary(self, replica, seconds: float = 20):
+        """Waits until all that live know `replica` as the primary of slots."""
+        for node in self.nodes:
+            if node.answers():
+                wait_for(lambda node=node: replica.port in self.ports(node), "the failover", seconds)
+
+    def add_user(self, name: str, *rules: str):
+        for node in self.nodes:
+            with self.connect(node) as client:
+                client.execute_command("ACL", "SETUSER", name, "on", *rules)
+
+    def id(self, node) -> str:
+        return _id(self.nodes.index(node))
+
+    def move(self, slots, target):
+        """Reshards slots to the primary `target`, one after the other."""
+        for slot in slots:
+            move = Move(self, slot, target)
+            if move.source is not target:
+                move.begin()
+                move.keys()
+                move.finish()
+
+
+class Move:
+    """One slot on its way to another primary, step by step: between `begin` and `finish` the source
+    answers ASK for the keys that it no longer has."""
+
+    def __init__(self, cluster: Cluster, slot: int, target):
+        self.cluster, self.slot, self.target = cluster, slot, target
+        self.source = cluster.owner(slot)
+
+    def _say(self, node, what: str):
+        with self.cluster.connect(node) as client:
+            return client.execute_command(f"CLUSTER SETSLOT {self.slot} {what}")
+
+    def begin(self):
+        self._say(self.target, f"IMPORTING {self.cluster.id(self.source)}")
+        self._say(self.source, f"MIGRATING {self.cluster.id(self.target)}")
+
+    def keys(self, keys=None):
+        """Moves the slot's keys, or those named."""
+        self._carry(self.source, self.target, keys)
+
+    def put(self, key, value, **arguments):
+        """Sets a key on the target, as a client does that was sent there by ASK."""
+        with self.cluster.connect(self.target, single_connection_client=True) as client:
+            client.execute_command("ASKING")
+            client.set(key, value, **arguments)
+
+    def here(self, node, key) -> bytes | None:
+        """What lies under a key on the source or the target."""
+        with self.cluster.connect(node, single_connection_client=True) as client:
+            client.execute_command("ASKING")
+            return client.get(key)
+
+    def finish(self):
+        """The target first, so that no node points at one that does not know."""
+        target = f"NODE {self.cluster.id(self.target)}"
+        self._say(self.target, target)
+        self._say(self.source, target)
+
+    def abort(self):
+        """The slot stays where it was; keys that have moved go back first."""
+        self._carry(self.target, self.source)
+        self._say(self.source, "STABLE")
+        self._say(self.target, "STABLE")
+
+    def _carry(self, source, target, keys=None):
+        password = self.cluster.password
+        to = ["127.0.0.1", target.port, "", 0, 5000, "REPLACE"]
+        to += ["AUTH", password] if password else []
+        with self.cluster.connect(source) as client:
+            while some := keys or client.execute_command("CLUSTER GETKEYSINSLOT", self.slot, 100):
+                client.execute_command("MIGRATE", *to, "KEYS", *some)
+                if keys:
+                    return
+
+
+def _id(number: int) -> str:
+    return f"{number + 1:040x}"
+
+
+def _bytes(key) -> bytes:
+    return key.encode() if isinstance(key, str) else key
+
+
+def _slots(client) -> list:
+    return client.execute_command("CLUSTER SLOTS", NEVER_DECODE=True)

@@ -46,6 +46,7 @@ class RedisServer:
         # Socket paths are short; pytest's directories are not.
         self.socket = f"/tmp/nrc-{os.getpid()}-{self.host}-{self.port}.sock"
         self.process = None
+        self.paused = False
 
     @property
     def url(self) -> str:
@@ -95,13 +96,19 @@ class RedisServer:
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
+        self.paused = True
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
+        self.paused = False
+
+    def answers(self) -> bool:
+        """Whether it runs, as far as signals decide that."""
+        return self.process is not None and self.process.poll() is None and not self.paused
 
     def stop(self, how=signal.SIGTERM):
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
+            self.resume()
             self.process.send_signal(how)
             try:
                 self.process.wait(10)
