@@ -160,7 +160,7 @@ def test_a_user_without_scripts(store, tmp_path, stored, redis):
 
 def test_the_documented_user_may_do_all_of_it(store, redis, origin, stored):
     with redis.client() as client:
-        client.execute_command(*acl("nginx", "+set"))
+        client.execute_command(*acl("+set"))
     headers = [*HEADERS, ("Vary", "X-Kind")]
     origin.answer = lambda asked: Answer(b"page " + asked.target.encode(), headers=headers)
     nginx = store(target=f"redis://nginx:secret@127.0.0.1:{redis.port}/1")

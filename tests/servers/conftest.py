@@ -1,7 +1,10 @@
-"""The fixture `redis` is each of the servers in turn. What was seen goes into a table."""
+"""Every test runs once with each of the servers. What was seen goes into a table."""
+
+from functools import partialmethod
 
 import pytest
-from servers import CERTAIN, KINDS, Unavailable, WithoutHello, program
+from servers import CERTAIN, KINDS, Unavailable, program
+from support.cluster import Cluster
 from support.redis_server import RedisServer
 from support.table import Table, label
 
@@ -16,9 +19,9 @@ def kind(request):
     return KINDS[request.param]
 
 
-@pytest.fixture
-def start_server(kind, tmp_path, record_property):
-    """Starts one more server of the kind: `start_server("--maxmemory", "1mb")`."""
+@pytest.fixture(autouse=True)
+def started_are_of_the_kind(kind, monkeypatch, record_property):
+    """Whatever the tests start, alone or in a cluster, is a server of the kind."""
     found = program(kind.suite, kind.package)
     if isinstance(found, Unavailable) and kind.suite != CERTAIN:
         pytest.skip(str(found))
@@ -26,23 +29,14 @@ def start_server(kind, tmp_path, record_property):
         pytest.fail(str(found), pytrace=False)
     record_property("server", found.name if kind.hello else f"{found.name}, RESP2")
     record_property(PACKAGE, found.package)
-    started = []
-
-    def start(*arguments, **options):
-        server = (RedisServer if kind.hello else WithoutHello)(
-            tmp_path / f"server{len(started)}", *arguments, program=found.command, **options
-        )
-        started.append(server)
-        return server.start()
-
-    yield start
-    for server in started:
-        server.stop()
-
-
-@pytest.fixture
-def redis(start_server):
-    return start_server()
+    monkeypatch.setattr(RedisServer, "program", found.command)
+    if kind.is_redis_6:
+        monkeypatch.setattr(Cluster, "bus_offset", 10_000)
+    if not kind.hello:
+        command, client = RedisServer.command, RedisServer.client
+        hidden = ["--rename-command", "HELLO", ""]
+        monkeypatch.setattr(RedisServer, "command", lambda self: [*command(self), *hidden])
+        monkeypatch.setattr(RedisServer, "client", partialmethod(client, protocol=2))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Redis and Valkey of Debian's suites, unpacked, and started as the tests' other servers are."""
+"""The Redis and Valkey of Debian's suites, unpacked."""
 
 import functools
 import re
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from filelock import FileLock
 from support.debian import MATRIX, Failed, Packages, Unavailable, run
-from support.redis_server import RedisServer
 
 
 @dataclass(frozen=True)
@@ -16,6 +15,10 @@ class Kind:
     suite: str
     package: str
     hello: bool = True
+
+    @property
+    def is_redis_6(self) -> bool:
+        return (self.suite, self.package) == ("bullseye", "redis")
 
 
 KINDS = {
@@ -30,16 +33,6 @@ KINDS = {
 }
 # This one is never skipped.
 CERTAIN = "bookworm"
-
-
-class WithoutHello(RedisServer):
-    """HELLO is an unknown command to it."""
-
-    def command(self) -> list[str]:
-        return [*super().command(), "--rename-command", "HELLO", ""]
-
-    def client(self, **arguments):
-        return super().client(protocol=2, **arguments)
 
 
 @dataclass(frozen=True)

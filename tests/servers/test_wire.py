@@ -147,7 +147,7 @@ def test_scripts_are_flushed(store, redis, origin, stored):
 def test_the_user_that_reads(serve, redis):
     """a user with the documented rights for reading"""
     with redis.client() as client:
-        client.execute_command(*acl("nginx", "+get"))
+        client.execute_command(*acl("+get"))
     nginx = serve(QUICK, target=url(redis, f"nginx:{SECRET}"))
     redis.set(key_of(nginx, "/p"), page("stored"))
     assert nginx.get("/p").body == b"stored"
@@ -158,7 +158,7 @@ def test_the_user_that_reads(serve, redis):
 def test_the_user_that_stores(store, redis, origin, stored):
     """a user with the documented rights for storing"""
     with redis.client() as client:
-        client.execute_command(*acl("nginx", "+set"))
+        client.execute_command(*acl("+set"))
     nginx = store(target=url(redis, f"nginx:{SECRET}"))
     store_everything(nginx, redis, origin, stored)
     assert SECRET not in nginx.error_log()

@@ -1,4 +1,4 @@
-"""A real Redis Cluster on loopback: primaries, and a replica or more for each where a test wants it."""
+"""A real Redis Cluster on loopback: primaries, and replicas of each where a test wants them."""
 
 from pathlib import Path
 
@@ -15,6 +15,9 @@ class Cluster:
     """`nodes` primaries with `replicas` each; `options` go to every redis-server. The servers begin
     with a map that knows all of them, so nothing has to be made known first."""
 
+    # Redis 6 cannot be told the port of its bus, which is so far above its own.
+    bus_offset: int | None = None
+
     def __init__(
         self,
         directory: Path,
@@ -27,17 +30,23 @@ class Cluster:
         self.password = password
         login = ["--requirepass", password, "--masterauth", password] if password else []
         self.nodes = []
-        count = nodes * (1 + replicas)
-        for number in range(count):
+        self.buses = {}
+        for number in range(nodes * (1 + replicas)):
+            port = free_port()
+            bus = port + self.bus_offset if self.bus_offset else free_port()
             settings = [
-                "--cluster-enabled", "yes", "--cluster-port", str(free_port()),
-                "--cluster-node-timeout", str(node_timeout), "--repl-diskless-sync-delay", "0",
+                *([] if self.bus_offset else ["--cluster-port", str(bus)]),
+                "--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout),
+                "--repl-diskless-sync-delay", "0",
                 # A replica counts when it has got something, if it is only a PING.
                 "--repl-ping-replica-period", "1",
                 *login, *options,
             ]  # fmt: skip
-            self.nodes.append(RedisServer(directory / f"node{number}", *settings, db=0))
+            node = RedisServer(directory / f"node{number}", *settings, db=0, port=port)
+            self.nodes.append(node)
+            self.buses[port] = bus
         self.primaries, self.replicas = self.nodes[:nodes], self.nodes[nodes:]
+        self.ids = {node.port: _id(number) for number, node in enumerate(self.nodes)}
         share = -(-SLOTS // nodes)
         for number, node in enumerate(self.nodes):
             (node.directory / "nodes.conf").write_text(self._map(number, nodes, share))
@@ -46,14 +55,15 @@ class Cluster:
         """The nodes.conf of the node with the number `own`."""
         lines = []
         for number, node in enumerate(self.nodes):
-            address = f"127.0.0.1:{node.port}@{node.arguments[3]}"
+            address = f"127.0.0.1:{node.port}@{self.buses[node.port]}"
             first = number * share
             role, primary, slots = "master", "-", f" {first}-{min(SLOTS, first + share) - 1}"
             if number >= primaries:
                 role, primary, slots = "slave", _id(number % primaries), ""
             flags = f"myself,{role}" if number == own else role
             epoch = number % primaries + 1
-            lines.append(f"{_id(number)} {address} {flags} {primary} 0 0 {epoch} connected{slots}\n")
+            state = f"{flags} {primary} 0 0 {epoch} connected{slots}"
+            lines.append(f"{_id(number)} {address} {state}\n")
         return "".join(lines) + f"vars currentEpoch {primaries} lastVoteEpoch 0\n"
 
     @property
@@ -71,7 +81,7 @@ class Cluster:
             node.stop()
 
     def wait_whole(self, seconds: float = 20):
-        """Waits until all nodes know all others, every replica follows, and all slots are served."""
+        """Waits until all nodes know all others, replicas follow and all slots are served."""
         for node in self.nodes:
             wait_for(lambda node=node: self._is_whole(node), "the cluster", seconds, 0.05)
 
@@ -124,6 +134,14 @@ class Cluster:
         with self.connect(self.owner_of(key)) as client:
             client.set(key, value, **arguments)
 
+    def keys(self, pattern: str) -> list[bytes]:
+        """The keys of all primaries."""
+        found = set()
+        for port in self.ports():
+            with self.connect(self.node(port)) as client:
+                found.update(client.keys(pattern))
+        return sorted(found)
+
     def get(self, key) -> bytes | None:
         with self.connect(self.owner_of(key)) as client:
             return client.get(key)
@@ -131,23 +149,43 @@ class Cluster:
     def fail_over(self, replica, how: str = ""):
         """CLUSTER FAILOVER, until all that live know the new primary."""
         with self.connect(replica) as client:
-            client.execute_command(f"CLUSTER FAILOVER {how}".strip())
-            wait_for(lambda: client.info("replication")["role"] == "master", "the failover", 20)
+            # The others do not vote twice within two node timeouts, so it may have to be said again.
+            for _ in range(5):
+                client.execute_command(f"CLUSTER FAILOVER {how}".strip())
+                try:
+                    wait_for(lambda: client.info("replication")["role"] == "master", "it", 6)
+                    break
+                except AssertionError:
+                    continue
         self.wait_primary(replica)
 
     def wait_primary(self, replica, seconds: float = 20):
         """Waits until all that live know `replica` as the primary of slots."""
         for node in self.nodes:
             if node.answers():
-                wait_for(lambda node=node: replica.port in self.ports(node), "the failover", seconds)
+                wait_for(lambda node=node: replica.port in self.ports(node), "a failover", seconds)
 
     def add_user(self, name: str, *rules: str):
         for node in self.nodes:
             with self.connect(node) as client:
                 client.execute_command("ACL", "SETUSER", name, "on", *rules)
 
+    def adopt(self, node):
+        """A node that has been introduced by CLUSTER MEET, when all know it."""
+        self.nodes.append(node)
+        with self.connect(node) as client:
+            self.ids[node.port] = client.execute_command("CLUSTER MYID").decode()
+        for one in self.nodes:
+            wait_for(lambda one=one: self._knows_all(one), "the node to be known", 20, 0.05)
+
+    def _knows_all(self, node) -> bool:
+        with self.connect(node) as client:
+            info = client.execute_command("CLUSTER INFO")
+        known = int(info["cluster_known_nodes"]) == len(self.nodes)
+        return known and info["cluster_state"] == "ok"
+
     def id(self, node) -> str:
-        return _id(self.nodes.index(node))
+        return self.ids[node.port]
 
     def move(self, slots, target):
         """Reshards slots to the primary `target`, one after the other."""
@@ -198,9 +236,9 @@ class Move:
         self._say(self.source, target)
 
     def abort(self):
-        """The slot stays where it was; keys that have moved go back first."""
-        self._carry(self.target, self.source)
+        """The slot stays where it was; keys that have moved go back."""
         self._say(self.source, "STABLE")
+        self._carry(self.target, self.source)
         self._say(self.target, "STABLE")
 
     def _carry(self, source, target, keys=None):

@@ -1,5 +1,6 @@
 """Real Sentinels, and a primary with replicas that several of them watch."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -19,7 +20,7 @@ class Sentinel(RedisServer):
 
     def command(self) -> list[str]:
         return [
-            "redis-server", str(self.config), "--sentinel", "--port", str(self.port),
+            *self.program, str(self.config), "--sentinel", "--port", str(self.port),
             "--bind", "127.0.0.1", "--dir", str(self.directory),
         ]  # fmt: skip
 
@@ -46,7 +47,7 @@ class Watched:
         first = RedisServer(directory / "server0", *common, *options)
         self.servers = [first]
         for number in range(1, replicas + 1):
-            of = ["--replicaof", f"127.0.0.1 {first.port}"]
+            of = ["--replicaof", "127.0.0.1", str(first.port)]
             self.servers.append(RedisServer(directory / f"server{number}", *common, *of, *options))
         quorum = sentinels // 2 + 1
         self.sentinels = [
@@ -62,7 +63,7 @@ class Watched:
         name = self.name
         lines = [
             f"sentinel myid {_id(own)}",
-            f"sentinel down-after-milliseconds {name} 500",
+            f"sentinel down-after-milliseconds {name} 1000",
             f"sentinel failover-timeout {name} 4000",
             f"sentinel parallel-syncs {name} 2",
         ]
@@ -98,8 +99,9 @@ class Watched:
     def start_sentinels(self):
         for sentinel in self.sentinels:
             sentinel.start()
-            with self.ask(sentinel) as client:
-                # Faster than by default, so that a replica that was a primary is told soon.
+            with self.ask(sentinel) as client, suppress(redis.ResponseError):
+                # Faster than by default, so that a replica that was a primary is told soon. Redis
+                # has this since version 7.
                 client.execute_command("SENTINEL DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 300)
         wait_for(lambda: all(self._sees_all(one) for one in self.sentinels), "the Sentinels", 20)
 
