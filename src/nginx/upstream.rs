@@ -334,6 +334,9 @@ impl Upstream {
 
     /// Has a client for every server that is known, and for no other.
     fn keep_up(&mut self, desk: &mut Desk) {
+        if !self.topology.has_changed() {
+            return;
+        }
         for (id, server) in self.wanted() {
             match self.client(id) {
                 Some(client) if client.server.address == server => {

@@ -186,7 +186,7 @@ impl Topology {
     /// Whether a primary is out, or a slot has none.
     fn is_amiss(&self, is_out: impl Fn(ServerId) -> bool) -> bool {
         let uncovered = match &self.way {
-            Way::Cluster(slots) => slots.iter().any(Option::is_none),
+            Way::Cluster { covered, .. } => *covered < usize::from(SLOTS),
             _ => self.shards.is_empty(),
         };
         uncovered || self.shards.iter().any(|shard| is_out(shard.primary))
@@ -328,10 +328,10 @@ impl Topology {
             slots.get_mut(range).unwrap_or_default().fill(Some(place));
         }
         let covered = slots.iter().filter(|place| place.is_some()).count();
-        let changed =
-            self.shards != shards || matches!(&self.way, Way::Cluster(old) if *old != slots);
+        let is_new = |way: &Way| matches!(way, Way::Cluster { slots: old, .. } if *old != slots);
+        let changed = self.shards != shards || is_new(&self.way);
         self.shards = shards;
-        self.way = Way::Cluster(slots);
+        self.way = Way::Cluster { slots, covered };
         self.forget_others(now);
         self.discovery.succeeded(now, CLUSTER_PERIOD);
         Ok(if changed { News::Slots(self.servers().count(), covered) } else { News::Nothing })
@@ -350,9 +350,11 @@ impl Topology {
                 if known.part == Part::Sentinel { Part::Sentinel } else { Part::Seed }
             } else {
                 *place = None;
+                self.changed = true;
                 continue;
             };
             if known.part != part {
+                self.changed = true;
                 known.part = part;
                 known.watch = super::Watch::default();
             }
@@ -363,14 +365,16 @@ impl Topology {
     pub fn moved(&mut self, slot: u16, to: &Address, now: Instant) -> Option<ServerId> {
         self.discovery.hurry(now);
         let id = self.pointed_at(to, now)?;
-        let Way::Cluster(slots) = &mut self.way else { return None };
+        let Way::Cluster { slots, covered } = &mut self.way else { return None };
         let place = self.shards.iter().position(|shard| shard.primary == id);
         let place = place.unwrap_or_else(|| {
             self.shards.push(Shard { primary: id, replicas: Vec::new() });
             self.shards.len() - 1
         });
-        *slots.get_mut(usize::from(slot))? = u16::try_from(place).ok();
+        let before = slots.get_mut(usize::from(slot))?.replace(u16::try_from(place).ok()?);
+        *covered += usize::from(before.is_none());
         if let Some(Some(known)) = self.known.get_mut(id) {
+            self.changed |= known.part != Part::Primary;
             known.part = Part::Primary;
         }
         Some(id)

@@ -94,9 +94,9 @@ enum Way {
     Listed,
     /// Sentinels name them; the epoch is that of the primary.
     Sentinel { master: String, login: Login, epoch: u64 },
-    /// The slots of a cluster: each the place of its shard, if it has one. Empty before the first
-    /// answer.
-    Cluster(Vec<Option<u16>>),
+    /// The slots of a cluster: each the place of its shard, if it has one, and how many have.
+    /// Empty before the first answer.
+    Cluster { slots: Vec<Option<u16>>, covered: usize },
 }
 
 /// What a server is chosen for.
@@ -132,6 +132,8 @@ pub struct Topology {
     way: Way,
     discovery: Discovery,
     next_watch: Option<Instant>,
+    /// Servers have come or gone, or are something else, since somebody looked.
+    changed: bool,
 }
 
 impl Topology {
@@ -142,7 +144,7 @@ impl Topology {
             Servers::Sentinel { master, login, .. } => {
                 Way::Sentinel { master: master.clone(), login: login.clone(), epoch: 0 }
             }
-            Servers::Cluster(_) => Way::Cluster(Vec::new()),
+            Servers::Cluster(_) => Way::Cluster { slots: Vec::new(), covered: 0 },
         };
         let mut topology = Self {
             read: upstream.read,
@@ -153,6 +155,7 @@ impl Topology {
             way,
             discovery: Discovery::new(now),
             next_watch: (upstream.read != ReadFrom::Primary).then_some(now),
+            changed: true,
         };
         topology.list(&upstream.servers);
         topology
@@ -195,6 +198,7 @@ impl Topology {
     }
 
     fn push(&mut self, address: Address, part: Part, weight: u32, listed: bool) -> ServerId {
+        self.changed = true;
         let hash = spread::hash_of(address.to_string().as_bytes());
         let watch = Watch::default();
         let known = Some(Known { address, part, listed, pointed_at: None, hash, weight, watch });
@@ -229,6 +233,11 @@ impl Topology {
         self.known.iter().enumerate().filter_map(|(id, known)| Some((id, known.as_ref()?)))
     }
 
+    /// Whether servers have come or gone, or are something else, since this was asked last.
+    pub fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
     /// One of them.
     pub fn server(&self, id: ServerId) -> Option<&Known> {
         self.known.get(id)?.as_ref()
@@ -241,7 +250,7 @@ impl Topology {
 
     /// Whether a key may turn out to be on another server than the one that was asked.
     pub fn is_cluster(&self) -> bool {
-        matches!(self.way, Way::Cluster(_))
+        matches!(self.way, Way::Cluster { .. })
     }
 
     /// What connections to a server are introduced with.
@@ -253,7 +262,7 @@ impl Topology {
             }
             (way, part) => Greeting {
                 login: self.login.clone(),
-                readonly: matches!(way, Way::Cluster(_)) && self.read != ReadFrom::Primary,
+                readonly: matches!(way, Way::Cluster { .. }) && self.read != ReadFrom::Primary,
                 wants_primary: matches!(way, Way::Sentinel { .. }) && part == Some(Part::Primary),
             },
         }
@@ -289,7 +298,7 @@ impl Topology {
 
     fn shard_of(&self, key: &[u8]) -> Option<&Shard> {
         match &self.way {
-            Way::Cluster(slots) => {
+            Way::Cluster { slots, .. } => {
                 let place = *slots.get(usize::from(slots::slot_of(key)))?;
                 self.shards.get(usize::from(place?))
             }
