@@ -26,6 +26,7 @@
 //! | [`events`] | its events: resume, flush, deadline |
 //! | [`memory`] | the memory of values, bounded |
 //! | [`upstream`] | the event engine: the servers of one endpoint |
+//! | [`upkeep`] | what it finds out about them: errands, names |
 //! | [`client`] | connections to one server |
 //! | [`connection`] | one of them: connecting, writing, reading, its end |
 //! | [`delivery`] | a reply to everybody who waits for it |
@@ -68,6 +69,7 @@ mod serve;
 mod socket;
 #[cfg_attr(not(ngx_feature = "ssl"), path = "no_tls.rs")]
 mod tls;
+mod upkeep;
 mod upstream;
 mod upstream_block;
 mod variables;

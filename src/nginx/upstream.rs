@@ -4,38 +4,28 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
-use redis::Value;
-use socket2::SockAddr;
-
-use super::NAME;
-use super::client::{self, Asked, Client, Server, hash_of};
+use super::client::{self, Asked, Client, hash_of};
 use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
-use super::desk::{Desk, Place, Report};
+use super::desk::{Desk, Report};
 use super::memory::Memory;
-use super::names::{self, Resolved, Schedule};
 use crate::parking::Ticket;
 use crate::reason::Reason;
-use crate::redis::endpoint::{Address, ServerAddr};
-use crate::redis::errand::Task;
-use crate::redis::error_reply;
 use crate::redis::query::{Command, Query, Route, Waiter};
-use crate::redis::reader::Frame;
-use crate::redis::topology::{Choice, News, Part, Purpose, ServerId, Topology, redirection};
+use crate::redis::topology::{Choice, Purpose, ServerId, Topology, redirection};
 use crate::warnings::Warnings;
 
 /// The servers of one upstream.
 pub(super) struct Upstream {
-    main: &'static MainConf,
-    at: usize,
-    conf: &'static EndpointConf,
-    topology: Topology,
+    pub main: &'static MainConf,
+    pub at: usize,
+    pub conf: &'static EndpointConf,
+    pub topology: Topology,
     /// By their place in the topology.
-    clients: Vec<Option<Client>>,
+    pub clients: Vec<Option<Client>>,
     /// Queries that wait until it is known whom to ask.
-    unrouted: Vec<Query>,
-    warnings: Warnings,
+    pub unrouted: Vec<Query>,
+    pub warnings: Warnings,
 }
 
 /// Why nobody is asked, and which server it would have been.
@@ -70,7 +60,11 @@ impl Upstream {
             main,
             at,
             conf,
-            topology: Topology::new(&conf.connections.upstream, Instant::now()),
+            topology: Topology::new(
+                &conf.connections.upstream,
+                conf.resolver.is_some(),
+                Instant::now(),
+            ),
             clients: Vec::new(),
             unrouted: Vec::new(),
             warnings: Warnings::default(),
@@ -172,69 +166,6 @@ impl Upstream {
         self.clients.get_mut(id)?.as_mut()
     }
 
-    /// Runs the errands that are due, and gives up queries that nobody waits for.
-    pub fn tick(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
-        for client in self.clients.iter_mut().flatten() {
-            client.look_after(now, desk);
-        }
-        self.resolve_names(now);
-        let waits = |query: &Query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket));
-        self.unrouted.retain(|query| query.invalidates() || waits(query));
-        self.run_errands(now, desk, memory);
-    }
-
-    fn resolve_names(&mut self, now: Instant) {
-        let Some(resolver) = &self.conf.resolver else { return };
-        for client in self.clients.iter_mut().flatten() {
-            let Some(schedule) = &mut client.server.schedule else { continue };
-            if schedule.is_due(now) {
-                let (place, address) = (client.place, &client.server.address);
-                if !resolver.ask(self.main, place, address) {
-                    client.server.schedule.as_mut().map(|schedule| schedule.failed(now));
-                }
-            }
-        }
-    }
-
-    /// Takes up what the resolver has found for the name of a server.
-    pub fn take_addresses(&mut self, resolved: Resolved, desk: &mut Desk) {
-        let now = Instant::now();
-        let Resolved { place, address, outcome } = resolved;
-        let client = self.client(place.server).filter(|client| client.server.address == address);
-        let Some(client) = client else { return };
-        let Some(schedule) = &mut client.server.schedule else { return };
-        let error = match outcome {
-            Ok((addresses, holds)) if !addresses.is_empty() => {
-                schedule.succeeded(now, holds);
-                client.move_to(addresses, desk);
-                return;
-            }
-            Ok(_) => "no address".to_owned(),
-            Err(error) => names::error_text(error),
-        };
-        if schedule.failed(now) {
-            // SAFETY: the cycle is set while a worker runs.
-            let log = unsafe { (*ngx_cycle).log };
-            let name = &self.conf.name;
-            ngx::ngx_log_error!(
-                NGX_LOG_WARN,
-                log,
-                "{NAME}: upstream {name}: {address} could not be resolved again ({error}): \
-                 what was known of it goes on"
-            );
-        }
-    }
-
-    fn run_errands(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
-        let clients = &self.clients;
-        for (id, errand) in self.topology.due(now, |id| is_out(clients, id, now)) {
-            if let Some(client) = self.client(id) {
-                client.run(errand, desk);
-            }
-        }
-        self.reroute(now, desk, memory);
-    }
-
     /// Takes in what a connection to a server had to tell.
     pub fn take(&mut self, id: ServerId, report: Report, desk: &mut Desk, memory: &Memory) {
         let now = Instant::now();
@@ -254,19 +185,6 @@ impl Upstream {
         }
         self.keep_up(desk);
         self.run_errands(now, desk, memory);
-    }
-
-    fn take_reply(&mut self, id: ServerId, task: Task, frame: Frame, now: Instant) {
-        let reply = match frame {
-            Frame::Value(bytes) => Ok(Value::BulkString(bytes.to_vec())),
-            Frame::Other(reply) => redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol),
-            Frame::Nil => Ok(Value::Nil),
-            Frame::Error(code, text) => Err(error_reply::reason(&code, &text)),
-            Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol),
-        };
-        let clients = &self.clients;
-        let news = self.topology.on_reply(id, task, reply, now, |id| is_out(clients, id, now));
-        self.announce(id, &news, now);
     }
 
     /// Asks the server that another one named, once.
@@ -318,7 +236,7 @@ impl Upstream {
     }
 
     /// Asks for what waited until it was known whom to ask.
-    fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+    pub fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
         for mut query in std::mem::take(&mut self.unrouted) {
             query.route = Route::Direct;
             let purpose = if query.writes() { Purpose::Write } else { Purpose::Read };
@@ -332,110 +250,12 @@ impl Upstream {
         }
     }
 
-    /// Has a client for every server that is known, and for no other.
-    fn keep_up(&mut self, desk: &mut Desk) {
-        if !self.topology.has_changed() {
-            return;
-        }
-        for (id, server) in self.wanted() {
-            match self.client(id) {
-                Some(client) if client.server.address == server => {
-                    let greeting = self.topology.greeting(id);
-                    if let Some(client) = self.client(id) {
-                        client.server.greeting = greeting;
-                    }
-                }
-                _ => {
-                    let client = self.client_of(id, server);
-                    let old = self.put(id, client);
-                    self.unrouted.extend(old.map(|old| old.retire(desk)).unwrap_or_default());
-                }
-            }
-        }
-        for id in 0..self.clients.len() {
-            if self.topology.server(id).is_none() {
-                let gone = self.clients.get_mut(id).and_then(Option::take);
-                self.unrouted.extend(gone.map(|old| old.retire(desk)).unwrap_or_default());
-            }
-        }
-    }
-
-    fn wanted(&self) -> Vec<(ServerId, Address)> {
-        self.topology.servers().map(|(id, known)| (id, known.address.clone())).collect()
-    }
-
-    fn put(&mut self, id: ServerId, client: Client) -> Option<Client> {
-        if self.clients.len() <= id {
-            self.clients.resize_with(id + 1, || None);
-        }
-        self.clients.get_mut(id)?.replace(client)
-    }
-
-    fn client_of(&self, id: ServerId, address: Address) -> Client {
-        let part = self.topology.server(id).map(|known| known.part);
-        let is_sentinel = part == Some(Part::Sentinel);
-        let db = self.conf.connections.upstream.login.db;
-        let server = Server {
-            at: self.conf.addresses_of(&address).iter().filter_map(socket_address).collect(),
-            name: format!("{address}/{db}").into(),
-            greeting: self.topology.greeting(id),
-            redirects: self.topology.is_cluster(),
-            schedule: (self.conf.resolver.is_some() && address.name().is_some())
-                .then(|| Schedule::new(Instant::now())),
-            connections: if is_sentinel { 1 } else { self.conf.connections.connections },
-            address,
-        };
-        Client::new(self.main, Place { endpoint: self.at, server: id }, self.conf, server)
-    }
-
-    /// Says in the error log what has changed, and what was of no use.
-    fn announce(&mut self, id: ServerId, news: &News, now: Instant) {
-        let name = &self.conf.name;
-        // SAFETY: the cycle is set while a worker runs.
-        let log = unsafe { (*ngx_cycle).log };
-        match news {
-            News::Nothing => {}
-            News::Primary(address) => {
-                ngx::ngx_log_error!(
-                    NGX_LOG_NOTICE,
-                    log,
-                    "{NAME}: upstream {name}: the primary is {address}"
-                );
-            }
-            News::Slots(servers, slots) => {
-                ngx::ngx_log_error!(
-                    NGX_LOG_NOTICE,
-                    log,
-                    "{NAME}: upstream {name}: {servers} servers serve {slots} slots"
-                );
-            }
-            News::Useless(reason) => {
-                let address = self.topology.server(id).map(|known| known.address.to_string());
-                let address = address.unwrap_or_default();
-                let Some(kept_back) = self.warnings.admit(&address, *reason, now) else { return };
-                let (more, sentence) = (super::worker::more(kept_back), reason.sentence());
-                ngx::ngx_log_error!(
-                    NGX_LOG_WARN,
-                    log,
-                    "{NAME}: upstream {name}: {address} did not say what was asked: {reason}: {sentence}{more}"
-                );
-            }
-        }
-    }
-
     /// Closes every connection, for a worker that exits.
     pub fn close_all(&mut self) {
         self.clients.iter_mut().flatten().for_each(Client::close_all);
     }
 }
 
-fn is_out(clients: &[Option<Client>], id: ServerId, now: Instant) -> bool {
+pub(super) fn is_out(clients: &[Option<Client>], id: ServerId, now: Instant) -> bool {
     clients.get(id).and_then(Option::as_ref).is_none_or(|client| client.is_out(now))
-}
-
-fn socket_address(address: &ServerAddr) -> Option<SockAddr> {
-    match address {
-        ServerAddr::Tcp(address) => Some(SockAddr::from(*address)),
-        ServerAddr::Unix(path) => SockAddr::unix(path).ok(),
-    }
 }

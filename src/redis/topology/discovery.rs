@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::replication::{self, Report};
 use super::slots::{self, Range, SLOTS};
-use super::{Part, ServerId, Shard, Topology, Way, sentinel};
+use super::{Known, Part, ServerId, Shard, Topology, Way, sentinel};
 use crate::reason::Reason;
 use crate::redis::endpoint::Address;
 use crate::redis::errand::{Errand, Task};
@@ -310,7 +310,8 @@ impl Topology {
 
     fn take_slots(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
         let asked = self.server(id).map(|known| known.address.clone()).ok_or(Reason::Topology)?;
-        let ranges = slots::ranges(reply, &asked).filter(|ranges| !ranges.is_empty());
+        let ranges =
+            slots::ranges(reply, &asked, self.resolves).filter(|ranges| !ranges.is_empty());
         let ranges = ranges.ok_or(Reason::Topology)?;
         let mut slots = vec![None; usize::from(SLOTS)];
         let mut shards: Vec<Shard> = Vec::new();
@@ -334,7 +335,9 @@ impl Topology {
         self.way = Way::Cluster { slots, covered };
         self.forget_others(now);
         self.discovery.succeeded(now, CLUSTER_PERIOD);
-        Ok(if changed { News::Slots(self.servers().count(), covered) } else { News::Nothing })
+        let serves = |known: &Known| matches!(known.part, Part::Primary | Part::Replica);
+        let serving = self.servers().filter(|(_, known)| serves(known)).count();
+        Ok(if changed { News::Slots(serving, covered) } else { News::Nothing })
     }
 
     /// What servers are follows from the shards; those without a part are forgotten, unless the

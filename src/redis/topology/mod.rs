@@ -131,14 +131,15 @@ pub struct Topology {
     backups: Vec<ServerId>,
     way: Way,
     discovery: Discovery,
+    resolves: bool,
     next_watch: Option<Instant>,
     /// Servers have come or gone, or are something else, since somebody looked.
     changed: bool,
 }
 
 impl Topology {
-    /// What the configuration says.
-    pub fn new(upstream: &Upstream, now: Instant) -> Self {
+    /// What the configuration says; `resolves` is whether names that turn up later can be resolved.
+    pub fn new(upstream: &Upstream, resolves: bool, now: Instant) -> Self {
         let way = match &upstream.servers {
             Servers::Listed(_) => Way::Listed,
             Servers::Sentinel { master, login, .. } => {
@@ -154,6 +155,7 @@ impl Topology {
             backups: Vec::new(),
             way,
             discovery: Discovery::new(now),
+            resolves,
             next_watch: (upstream.read != ReadFrom::Primary).then_some(now),
             changed: true,
         };

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::reply::{number, text};
+use super::reply::{field, number, text};
 use crate::redis::endpoint::Address;
 
 /// How many slots a cluster has.
@@ -31,17 +31,18 @@ pub struct Range {
 }
 
 /// Reads a reply to CLUSTER SLOTS; a server without a host of its own is at `asked`, the host
-/// that replied (<https://redis.io/docs/latest/commands/cluster-slots/>).
-pub fn ranges(reply: &Value, asked: &Address) -> Option<Vec<Range>> {
+/// that replied, and one with a name is at its address if the reply tells it and names are not
+/// resolved (<https://redis.io/docs/latest/commands/cluster-slots/>).
+pub fn ranges(reply: &Value, asked: &Address, resolves: bool) -> Option<Vec<Range>> {
     let Value::Array(ranges) = reply else { return None };
-    ranges.iter().map(|range| read_range(range, asked)).collect()
+    ranges.iter().map(|range| read_range(range, asked, resolves)).collect()
 }
 
-fn read_range(range: &Value, asked: &Address) -> Option<Range> {
+fn read_range(range: &Value, asked: &Address, resolves: bool) -> Option<Range> {
     let Value::Array(parts) = range else { return None };
     let (first, last) = (slot(parts.first()?)?, slot(parts.get(1)?)?);
-    let primary = server(parts.get(2)?, asked)?;
-    let replicas = parts.iter().skip(3).filter_map(|part| server(part, asked));
+    let primary = server(parts.get(2)?, asked, resolves)?;
+    let replicas = parts.iter().skip(3).filter_map(|part| server(part, asked, resolves));
     let servers = std::iter::once(primary).chain(replicas).collect();
     (first <= last).then_some(Range { slots: (first, last), servers })
 }
@@ -50,15 +51,22 @@ fn slot(value: &Value) -> Option<u16> {
     u16::try_from(number(value)?).ok().filter(|slot| *slot < SLOTS)
 }
 
-fn server(value: &Value, asked: &Address) -> Option<Address> {
+fn server(value: &Value, asked: &Address, resolves: bool) -> Option<Address> {
     let Value::Array(parts) = value else { return None };
     let port = u16::try_from(number(parts.get(1)?)?).ok().filter(|port| *port != 0)?;
+    let at = |host: &str| Address::parse(&format!("{}:{port}", bracketed(host)), None);
     match parts.first()? {
         Value::Nil => on_same_host(asked, port),
         host => match text(host)?.as_str() {
             "" => on_same_host(asked, port),
             "?" => None,
-            host => Address::parse(&format!("{}:{port}", bracketed(host)), None),
+            host => {
+                let known = parts.get(3).and_then(|more| field(more, "ip")).and_then(|ip| at(&ip));
+                at(host).map(|named| match (named.name(), known) {
+                    (Some(_), Some(known)) if !resolves => known,
+                    _ => named,
+                })
+            }
         },
     }
 }
@@ -108,7 +116,7 @@ mod tests {
         let asked = Address::tcp("10.0.0.9", 7000);
         let reply = b"*2\r\n*4\r\n:0\r\n:5460\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$1\r\na\r\n\
             *4\r\n$0\r\n\r\n:7003\r\n$1\r\nb\r\n*0\r\n*3\r\n:5461\r\n:16383\r\n*3\r\n$-1\r\n:7001\r\n$1\r\nc\r\n";
-        let found = ranges(&redis::parse_redis_value(reply).unwrap(), &asked).unwrap();
+        let found = ranges(&redis::parse_redis_value(reply).unwrap(), &asked, true).unwrap();
         let shown: Vec<String> =
             found.iter().flat_map(|range| &range.servers).map(ToString::to_string).collect();
         assert_eq!(shown, ["127.0.0.1:7000", "10.0.0.9:7003", "10.0.0.9:7001"]);
@@ -124,7 +132,19 @@ mod tests {
             b"*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\n?\r\n:7000\r\n",
             b"+OK\r\n",
         ] {
-            assert_eq!(ranges(&redis::parse_redis_value(wrong).unwrap(), &asked), None);
+            assert_eq!(ranges(&redis::parse_redis_value(wrong).unwrap(), &asked, true), None);
+        }
+    }
+
+    #[test]
+    fn a_name_is_at_its_address_where_it_is_not_resolved() {
+        let asked = Address::tcp("10.0.0.9", 7000);
+        let reply = b"*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n$4\r\nnode\r\n:7000\r\n$1\r\na\r\n\
+            *2\r\n$2\r\nip\r\n$8\r\n10.0.0.1\r\n";
+        let reply = redis::parse_redis_value(reply).unwrap();
+        for (resolves, wanted) in [(true, "node:7000"), (false, "10.0.0.1:7000")] {
+            let found = ranges(&reply, &asked, resolves).unwrap();
+            assert_eq!(found[0].servers[0].to_string(), wanted);
         }
     }
 

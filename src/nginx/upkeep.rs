@@ -1,0 +1,196 @@
+//! What one upstream does from time to time, and what it learns by it: errands and their replies,
+//! names, and a client for every server that is known.
+
+use std::time::Instant;
+
+use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
+use redis::Value;
+use socket2::SockAddr;
+
+use super::NAME;
+use super::client::{Client, Server};
+use super::desk::{Desk, Place};
+use super::memory::Memory;
+use super::names::{self, Resolved, Schedule};
+use super::upstream::{Upstream, is_out};
+use crate::reason::Reason;
+use crate::redis::endpoint::{Address, ServerAddr};
+use crate::redis::errand::Task;
+use crate::redis::error_reply;
+use crate::redis::query::Query;
+use crate::redis::reader::Frame;
+use crate::redis::topology::{News, Part, ServerId};
+
+impl Upstream {
+    /// Runs the errands that are due, and gives up queries that nobody waits for.
+    pub fn tick(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+        for client in self.clients.iter_mut().flatten() {
+            client.look_after(now, desk);
+        }
+        self.resolve_names(now);
+        let waits = |query: &Query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket));
+        self.unrouted.retain(|query| query.invalidates() || waits(query));
+        self.run_errands(now, desk, memory);
+    }
+
+    fn resolve_names(&mut self, now: Instant) {
+        let Some(resolver) = &self.conf.resolver else { return };
+        for client in self.clients.iter_mut().flatten() {
+            let Some(schedule) = &mut client.server.schedule else { continue };
+            if schedule.is_due(now) {
+                let (place, address) = (client.place, &client.server.address);
+                if !resolver.ask(self.main, place, address) {
+                    client.server.schedule.as_mut().map(|schedule| schedule.failed(now));
+                }
+            }
+        }
+    }
+
+    /// Takes up what the resolver has found for the name of a server.
+    pub fn take_addresses(&mut self, resolved: Resolved, desk: &mut Desk) {
+        let now = Instant::now();
+        let Resolved { place, address, outcome } = resolved;
+        let client = self.client(place.server).filter(|client| client.server.address == address);
+        let Some(client) = client else { return };
+        let Some(schedule) = &mut client.server.schedule else { return };
+        let error = match outcome {
+            Ok((addresses, holds)) if !addresses.is_empty() => {
+                schedule.succeeded(now, holds);
+                client.move_to(addresses, desk);
+                return;
+            }
+            Ok(_) => "no address".to_owned(),
+            Err(error) => names::error_text(error),
+        };
+        if schedule.failed(now) {
+            let sentence = format!(
+                "{address} could not be resolved again ({error}): what was known of it goes on"
+            );
+            say(NGX_LOG_WARN, &self.conf.name, &sentence);
+        }
+    }
+
+    pub(super) fn run_errands(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
+        let clients = &self.clients;
+        for (id, errand) in self.topology.due(now, |id| is_out(clients, id, now)) {
+            if let Some(client) = self.client(id) {
+                client.run(errand, desk);
+            }
+        }
+        self.reroute(now, desk, memory);
+    }
+
+    pub(super) fn take_reply(&mut self, id: ServerId, task: Task, frame: Frame, now: Instant) {
+        let reply = match frame {
+            Frame::Value(bytes) => Ok(Value::BulkString(bytes.to_vec())),
+            Frame::Other(reply) => redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol),
+            Frame::Nil => Ok(Value::Nil),
+            Frame::Error(code, text) => Err(error_reply::reason(&code, &text)),
+            Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol),
+        };
+        let clients = &self.clients;
+        let news = self.topology.on_reply(id, task, reply, now, |id| is_out(clients, id, now));
+        self.announce(id, &news, now);
+    }
+
+    /// Has a client for every server that is known, and for no other.
+    pub(super) fn keep_up(&mut self, desk: &mut Desk) {
+        if !self.topology.has_changed() {
+            return;
+        }
+        for (id, server) in self.wanted() {
+            match self.client(id) {
+                Some(client) if client.server.address == server => {
+                    let greeting = self.topology.greeting(id);
+                    if let Some(client) = self.client(id) {
+                        client.server.greeting = greeting;
+                    }
+                }
+                _ => {
+                    let client = self.client_of(id, server);
+                    let old = self.put(id, client);
+                    self.unrouted.extend(old.map(|old| old.retire(desk)).unwrap_or_default());
+                }
+            }
+        }
+        for id in 0..self.clients.len() {
+            if self.topology.server(id).is_none() {
+                let gone = self.clients.get_mut(id).and_then(Option::take);
+                self.unrouted.extend(gone.map(|old| old.retire(desk)).unwrap_or_default());
+            }
+        }
+    }
+
+    pub(super) fn wanted(&self) -> Vec<(ServerId, Address)> {
+        self.topology.servers().map(|(id, known)| (id, known.address.clone())).collect()
+    }
+
+    pub(super) fn put(&mut self, id: ServerId, client: Client) -> Option<Client> {
+        if self.clients.len() <= id {
+            self.clients.resize_with(id + 1, || None);
+        }
+        self.clients.get_mut(id)?.replace(client)
+    }
+
+    pub(super) fn client_of(&self, id: ServerId, address: Address) -> Client {
+        let part = self.topology.server(id).map(|known| known.part);
+        let is_sentinel = part == Some(Part::Sentinel);
+        let db = self.conf.connections.upstream.login.db;
+        let at: Vec<SockAddr> =
+            self.conf.addresses_of(&address).iter().filter_map(socket_address).collect();
+        if at.is_empty() && self.conf.resolver.is_none() {
+            say(
+                NGX_LOG_WARN,
+                &self.conf.name,
+                &format!("{address} is a name, and there is no resolver for it"),
+            );
+        }
+        let server = Server {
+            at,
+            name: format!("{address}/{db}").into(),
+            greeting: self.topology.greeting(id),
+            redirects: self.topology.is_cluster(),
+            schedule: (self.conf.resolver.is_some() && address.name().is_some())
+                .then(|| Schedule::new(Instant::now())),
+            connections: if is_sentinel { 1 } else { self.conf.connections.connections },
+            address,
+        };
+        Client::new(self.main, Place { endpoint: self.at, server: id }, self.conf, server)
+    }
+
+    /// Says in the error log what has changed, and what was of no use.
+    fn announce(&mut self, id: ServerId, news: &News, now: Instant) {
+        let name = &self.conf.name;
+        match news {
+            News::Nothing => {}
+            News::Primary(address) => {
+                say(NGX_LOG_NOTICE, name, &format!("the primary is {address}"));
+            }
+            News::Slots(servers, slots) => {
+                say(NGX_LOG_NOTICE, name, &format!("{servers} servers serve {slots} slots"));
+            }
+            News::Useless(reason) => {
+                let address = self.topology.server(id).map(|known| known.address.to_string());
+                let address = address.unwrap_or_default();
+                let Some(kept_back) = self.warnings.admit(&address, *reason, now) else { return };
+                let (more, sentence) = (super::worker::more(kept_back), reason.sentence());
+                let asked = "did not say what was asked";
+                say(NGX_LOG_WARN, name, &format!("{address} {asked}: {reason}: {sentence}{more}"));
+            }
+        }
+    }
+}
+
+/// A line in the error log about an upstream.
+fn say(level: u32, upstream: &str, sentence: &str) {
+    // SAFETY: the cycle is set while a worker runs.
+    let log = unsafe { (*ngx_cycle).log };
+    ngx::ngx_log_error!(level, log, "{NAME}: upstream {upstream}: {sentence}");
+}
+
+fn socket_address(address: &ServerAddr) -> Option<SockAddr> {
+    match address {
+        ServerAddr::Tcp(address) => Some(SockAddr::from(*address)),
+        ServerAddr::Unix(path) => SockAddr::unix(path).ok(),
+    }
+}
