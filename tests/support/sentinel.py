@@ -63,7 +63,7 @@ class Watched:
         name = self.name
         lines = [
             f"sentinel myid {_id(own)}",
-            f"sentinel down-after-milliseconds {name} 1000",
+            f"sentinel down-after-milliseconds {name} 1200",
             f"sentinel failover-timeout {name} 4000",
             f"sentinel parallel-syncs {name} 2",
         ]
@@ -102,7 +102,10 @@ class Watched:
             with self.ask(sentinel) as client, suppress(redis.ResponseError):
                 # Faster than by default, so that a replica that was a primary is told soon. Redis
                 # has this since version 7.
-                client.execute_command("SENTINEL DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 300)
+                # A PING has to come well within the time after which a server counts as down.
+                client.execute_command(
+                    "SENTINEL DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 300, "PING-PERIOD", 500
+                )
         wait_for(lambda: all(self._sees_all(one) for one in self.sentinels), "the Sentinels", 20)
 
     def _sees_all(self, sentinel) -> bool:
