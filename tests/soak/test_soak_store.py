@@ -5,121 +5,17 @@ that was answered before the request began; whatever happens, nobody gets anothe
 SOAK=full (`make soak`) runs the long form; `make test` the short one.
 """
 
-import contextlib
 import os
-import random
 import signal
 import subprocess
-import threading
 import time
-from dataclasses import dataclass, field
 
 import pytest
-from support.origin import Answer
 from support.ports import wait_for
-from support.raw import Raw, request_bytes
+from support.visitors import PADDING, Site, Visitors
 
 FULL = os.environ.get("SOAK") == "full"
 SECONDS = 120 if FULL else 3
-PAGES = 8
-PADDING = b"." * 3000
-
-
-class Site:
-    """An application whose page `/n` has a version, which POST counts up."""
-
-    def __init__(self, origin):
-        self.versions = [0] * PAGES
-        self.lock = threading.Lock()
-        origin.answer = self.answer
-
-    def answer(self, asked):
-        n = int(asked.target.strip("/"))
-        if asked.method == "POST":
-            with self.lock:
-                self.versions[n] += 1
-            return Answer(b"done", headers=[("Content-Type", "text/plain")])
-        version = self.versions[n]
-        # A slow render of old data is what an invalidation has to win against.
-        time.sleep(random.choice([0, 0, 0.003]))
-        tag = f'"{n}-{version}"'
-        headers = [("ETag", tag), ("Cache-Control", f"max-age={n % 3}"), ("Vary", "X-Kind")]
-        if asked.header("If-None-Match") == tag:
-            return Answer(b"", 304, headers)
-        return Answer(b"page %d version %d" % (n, version) + PADDING, headers=headers)
-
-
-@dataclass
-class Visitors:
-    """Threads that read and change pages until the end of the block, and judge what they get."""
-
-    nginx: object
-    site: Site
-    threads: int = 6
-    strict: bool = True
-    wrong: list = field(default_factory=list)
-    reads: int = 0
-    hits: int = 0
-
-    def __post_init__(self):
-        self.over = threading.Event()
-        # The version of a page of which a client has been told that it is there.
-        self.told = [0] * PAGES
-        self.running = [
-            threading.Thread(target=self._visit, args=(seed,)) for seed in range(self.threads)
-        ]
-
-    def __enter__(self):
-        for thread in self.running:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.running:
-            thread.join()
-
-    def _visit(self, seed):
-        rng = random.Random(seed)
-        client = self.nginx.client()
-        while not self.over.is_set():
-            n, what = rng.randrange(PAGES), rng.random()
-            try:
-                if what < 0.05:
-                    self._change(client, n)
-                elif what < 0.1:
-                    self._leave(n)
-                else:
-                    self._read(client, n, {"X-Kind": rng.choice("ab")})
-            except Exception as error:  # noqa: BLE001: whatever a client may see is counted
-                self.wrong.append((n, repr(error)))
-                client.close()
-        client.close()
-
-    def _change(self, client, n):
-        before = self.site.versions[n]
-        response = client.request("POST", f"/{n}", body=b"x")
-        if (response.status, response.body) != (200, b"done"):
-            self.wrong.append((n, response))
-        with self.site.lock:
-            self.told[n] = max(self.told[n], before + 1)
-
-    def _leave(self, n):
-        with contextlib.suppress(OSError), Raw(self.nginx.port) as raw:
-            raw.send(request_bytes(f"/{n}", host=f"127.0.0.1:{self.nginx.port}"))
-
-    def _read(self, client, n, headers):
-        least = self.told[n]
-        response = client.get(f"/{n}", headers)
-        self.reads += 1
-        self.hits += (response.cache or ("",))[0] == "hit"
-        start, _, rest = response.body.partition(b" version ")
-        version = int(rest.removesuffix(PADDING)) if rest.endswith(PADDING) else -1
-        too_old = self.strict and version < least
-        if response.status != 200 or start != b"page %d" % n or version < 0 or too_old:
-            self.wrong.append((n, least, response.status, response.cache, response.body[:40]))
-
-
 @pytest.fixture
 def site(origin):
     return Site(origin)
@@ -169,12 +65,12 @@ def test_redis_that_fails(nginx, site, redis, fault):
                 time.sleep(0.4)
                 redis.resume()
     check(visitors)
-    for n in range(PAGES):
+    for n in range(len(site.versions)):
         wait_for(lambda n=n: newest(nginx, site, n), f"the newest version of /{n}", 10)
 
 
 def newest(nginx, site, n):
-    wanted = b"page %d version %d" % (n, site.versions[n]) + PADDING
+    wanted = site.page(n, site.versions[n])
     return all(nginx.get(f"/{n}", {"X-Kind": kind}).body == wanted for kind in "ab")
 
 
