@@ -18,8 +18,10 @@ from support.certificates import Certificates  # noqa: E402
 from support.checks import APP  # noqa: E402
 from support.django_site import DjangoSite  # noqa: E402
 from support.fake_redis import FakeRedis, bulk  # noqa: E402
+from support.listener import Listener, cut  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
-from support.origin import Origin  # noqa: E402
+from support.origin import Answer, Origin  # noqa: E402
+from support.pages import FRESH  # noqa: E402
 from support.raw_origin import RawOrigin  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 from support.site import BUDGET, site  # noqa: E402
@@ -47,6 +49,22 @@ def origin():
     application = Origin()
     yield application
     application.stop()
+
+
+@pytest.fixture
+def cacheable(origin):
+    """Every page of the application may be stored for a minute, and says which one it is."""
+    origin.answer = lambda asked: Answer(b"app " + asked.target.encode(), headers=FRESH)
+
+
+@pytest.fixture
+def silent():
+    """A port where connections are taken and nothing is ever said."""
+    held = []
+    listener = Listener(held.append)
+    yield listener.port
+    listener.close()
+    cut(held)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from .listener import Listener, cut
 class Proxy:
     """Forwards bytes both ways. `delay` is in seconds a piece; with `cut` every piece is sent in
     parts of random sizes; `pushes` puts RESP3 push messages between replies it can tell apart;
-    `break_all` resets every connection; `garbage` answers garbage instead."""
+    `break_all` resets every connection; `garbage` answers garbage instead; what the server says
+    while it is `held` comes later."""
 
     def __init__(self, target_port: int, seed: int = 7, scheme: str = "redis"):
         self.target_port = target_port
@@ -21,6 +22,7 @@ class Proxy:
         self.cut = False
         self.garbage = False
         self.endless = False
+        self.held = False
         self.open: set[socket.socket] = set()
         self.listener = Listener(self._accept)
         self.port = self.listener.port
@@ -69,6 +71,8 @@ class Proxy:
             for _ in range(200):
                 target.sendall(b"x" * 4096)
             return
+        while self.held:
+            time.sleep(0.01)
         if self.delay:
             time.sleep(self.random.uniform(0, self.delay))
         if not self.cut:
