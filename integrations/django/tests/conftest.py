@@ -1,5 +1,6 @@
 """A real Redis for all tests, and requests as nginx passes them on after a miss."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from asgiref.sync import async_to_sync  # noqa: E402
+from django.core.management import call_command  # noqa: E402
 from django.test import AsyncClient, Client  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
@@ -32,6 +34,13 @@ def caches_of(kind, url, options=None):
     options = {"CLIENT_CLASS": "nginx_redis_cache.clients.DefaultClient", **(options or {})}
     backend = "django_redis.cache.RedisCache"
     return {"default": {"BACKEND": backend, "LOCATION": url, "OPTIONS": options}}
+
+
+def run(*words):
+    """What `manage.py nginx_cache WORDS` prints."""
+    out = io.StringIO()
+    call_command("nginx_cache", *words, stdout=out)
+    return out.getvalue()
 
 
 @pytest.fixture(params=["django", "django-redis"])

@@ -1,22 +1,14 @@
 """`manage.py nginx_cache`."""
 
-import io
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from conftest import ROOT
+from conftest import run
 from django.core.cache import cache
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from nginx_redis_cache import entry
-from nginx_redis_cache.nginx_conf import server_of_url
-
-
-def run(*words):
-    out = io.StringIO()
-    call_command("nginx_cache", *words, stdout=out)
-    return out.getvalue()
 
 
 def test_purge(site, redis):
@@ -179,94 +171,3 @@ def test_paths_without_a_host(redis, settings):
     for word in ("purge", "show", "warm"):
         with pytest.raises(CommandError, match="ORIGINS"):
             run(word, "/page/")
-
-
-def config_settings(settings, url="redis://127.0.0.1:6379/1", **own):
-    backend = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": url}}
-    settings.ALLOWED_HOSTS = ["www.example.com"]
-    settings.NGINX_REDIS_CACHE = own
-
-
-def test_the_sample_is_what_config_prints(settings):
-    config_settings(settings)
-    assert run("config") == (ROOT / "nginx-conf/django.conf").read_text()
-
-
-def test_config_for_other_settings(settings):
-    config_settings(settings, KEY_PREFIX="site:", KEY_HASH="sha256")
-    settings.ALLOWED_HOSTS = ["a.example", ".b.example"]
-    settings.SESSION_COOKIE_NAME = "my.session"
-    text = run("config", "--application", "http://127.0.0.1:9000")
-    assert "server_name a.example .b.example;" in text
-    assert "redis_cache_key      $redis_cache_uri hash=sha256 prefix=site:;" in text
-    assert r"my\.session=" in text
-    assert "proxy_pass       http://127.0.0.1:9000;" in text
-
-
-def test_config_of_the_raw_form(settings):
-    config_settings(settings, FORM="raw")
-    text = run("config")
-    assert "redis_cache_format   raw;" in text
-    assert "redis_cache_key      $http_host$request_uri hash=md5 prefix=:1:;" in text
-
-
-def test_config_shows_no_secret(settings):
-    for own in ({}, {"URL": "redis://me:secretword@127.0.0.1:6379/3"}):
-        config_settings(settings, "redis://me:secretword@127.0.0.1:6379/3", **own)
-        text = run("config")
-        assert "secretword" not in text
-        assert "redis_cache_pass     redis://127.0.0.1:6379/3;" in text
-        assert "redis_cache_username      me;" in text
-        assert "redis_cache_password_file /etc/nginx/redis.password;" in text
-
-
-@pytest.mark.parametrize(
-    ("url", "nginx"),
-    [
-        ("redis://127.0.0.1", "redis://127.0.0.1/0"),
-        ("redis://[::1]:6380/2", "redis://[::1]:6380/2"),
-        ("redis://127.0.0.1:6379?db=4", "redis://127.0.0.1:6379/4"),
-        ("unix:///run/redis/redis.sock?db=2", "unix:/run/redis/redis.sock?db=2"),
-    ],
-)
-def test_urls_of_redis(settings, url, nginx):
-    assert server_of_url(url).url == nginx
-    config_settings(settings, url)
-    text = run("config")
-    assert nginx.replace("127.0.0.1/0", "127.0.0.1:6379/0") in text
-
-
-def test_what_nginx_cannot_ask(settings):
-    config_settings(settings, URL="redis://h:1", CLUSTER=True)
-    with pytest.raises(CommandError, match="yet"):
-        run("config")
-
-
-FILES = "ssl_ca_certs=/ca.pem&ssl_certfile=/c.pem&ssl_keyfile=/k.pem"
-FILE_LINES = [
-    "redis_cache_ssl_trusted_certificate /ca.pem;",
-    "redis_cache_ssl_certificate /c.pem;",
-    "redis_cache_ssl_certificate_key /k.pem;",
-]
-NO_VERIFICATION = "redis_cache_ssl_verify off;"
-
-
-@pytest.mark.parametrize("of_cache", [True, False])
-@pytest.mark.parametrize(
-    ("query", "lines"),
-    [
-        ("", []),
-        (f"?{FILES}", FILE_LINES),
-        ("?ssl_cert_reqs=none", [NO_VERIFICATION]),
-        (f"?ssl_cert_reqs=required&{FILES}", FILE_LINES),
-    ],
-)
-def test_tls(settings, of_cache, query, lines):
-    url = f"rediss://me:secretword@h:6380/2{query}"
-    config_settings(settings, *([url] if of_cache else []), **({} if of_cache else {"URL": url}))
-    text = run("config")
-    assert "redis_cache_pass     rediss://h:6380/2;" in text
-    assert [line.strip() for line in text.splitlines() if "redis_cache_ssl" in line] == lines
-    assert "redis_cache_username      me;" in text
-    assert "secretword" not in text

@@ -34,7 +34,7 @@ def client_for(alias: str, key: bytes) -> Any:
     identity = (alias, settings.timeout)
     if identity not in _clients:
         client = _bounded(alias, alias_client(alias, key), settings.timeout)
-        if _is_sharded(alias):
+        if is_sharded(alias):
             return client
         _clients[identity] = client
     return _clients[identity]
@@ -47,7 +47,7 @@ def alias_client(alias: str, key: bytes = b"") -> Any:
     except InvalidCacheBackendError as error:
         raise ImproperlyConfigured(f"CACHES has no {alias!r}: {error}") from error
     of_django_redis: Any = getattr(cache, "client", None)
-    if _is_sharded(alias):
+    if is_sharded(alias):
         return of_django_redis.get_server(key.decode("latin-1"))
     if hasattr(of_django_redis, "get_client"):
         return of_django_redis.get_client(write=True)
@@ -57,7 +57,7 @@ def alias_client(alias: str, key: bytes = b"") -> Any:
     raise ImproperlyConfigured(f"CACHES[{alias!r}] is no cache in Redis")
 
 
-def _is_sharded(alias: str) -> bool:
+def is_sharded(alias: str) -> bool:
     """Whether the key chooses the server: ShardClient of django-redis."""
     return hasattr(getattr(caches[alias], "client", None), "get_server")
 

@@ -47,7 +47,7 @@ class Command(BaseCommand):
     def handle(self, *, word: str, **options: Any) -> None:
         try:
             getattr(self, f"do_{word}")(**options)
-        except (KeyFault, nginx_conf.NotServed, ValueError) as error:
+        except (KeyFault, ValueError) as error:
             raise CommandError(str(error)) from error
         except TROUBLE as error:
             raise CommandError(f"Redis or nginx could not be asked: {error}") from error
