@@ -74,6 +74,9 @@ impl Directive {
         environment: &mut dyn Environment,
     ) -> Result<(), String> {
         let texts = self.texts(arguments)?;
+        if texts.iter().any(|text| text.contains('$')) {
+            return Err(self.complaint("may not contain variables"));
+        }
         let (least, largest) = self.arity;
         if !(least..=largest).contains(&texts.len()) {
             return Err(self.complaint(&format!("is written: {}", self.syntax())));

@@ -101,6 +101,13 @@ impl UpstreamSettings {
         if self.cluster.is_some() {
             return Err("\"sentinel\" and \"cluster\" exclude each other".to_owned());
         }
+        if let Some(twice) = sentinels
+            .iter()
+            .enumerate()
+            .find_map(|(n, one)| sentinels.get(..n)?.iter().find(|o| *o == one))
+        {
+            return Err(format!("names the sentinel {twice} twice"));
+        }
         let login = Login {
             db: 0,
             username: self.sentinel_username.clone(),
@@ -132,9 +139,10 @@ impl UpstreamSettings {
     }
 
     fn check_that_servers_agree(&self) -> Result<(), String> {
-        let Some((first, others)) = self.servers.split_first() else { return Ok(()) };
-        for other in others {
-            let (a, b) = (&first.endpoint, &other.endpoint);
+        let pairs = self.servers.iter().enumerate();
+        let pairs =
+            pairs.flat_map(|(n, one)| self.servers.iter().skip(n + 1).map(move |o| (one, o)));
+        for (a, b) in pairs.map(|(one, other)| (&one.endpoint, &other.endpoint)) {
             let differs = if a.tls != b.tls {
                 return Err(format!("asks {a} and {b} one with TLS and one without"));
             } else if a.login.db != b.login.db {
@@ -214,6 +222,7 @@ mod tests {
     #[test]
     fn what_is_refused() {
         let sentinel = Some(("m".to_owned(), vec![Address::tcp("s", 26379)]));
+        let doubled = Some(("m".to_owned(), vec![Address::tcp("s", 1), Address::tcp("s", 1)]));
         let cluster = Some(());
         let verified = Settings { ssl_verify: Some(true), ..Settings::default() };
         let primary = [("redis://a", Duty::Primary)];
@@ -221,6 +230,7 @@ mod tests {
             (block(&[]), "neither"),
             (UpstreamSettings { sentinel: sentinel.clone(), ..block(&primary) }, "exclude"),
             (UpstreamSettings { sentinel, cluster, ..block(&[]) }, "exclude"),
+            (UpstreamSettings { sentinel: doubled, ..block(&[]) }, "twice"),
             (
                 UpstreamSettings { read: Some(ReadFrom::Replica), ..block(&primary) },
                 "no \"server\"",
@@ -229,6 +239,14 @@ mod tests {
             (block(&[("redis://a/1", Duty::Primary), ("redis://b", Duty::Backup)]), "databases"),
             (block(&[("redis://:x@a", Duty::Primary), ("redis://b", Duty::Backup)]), "passwords"),
             (block(&[("redis://a", Duty::Primary), ("redis://a", Duty::Backup)]), "twice"),
+            (
+                block(&[
+                    ("redis://a", Duty::Primary),
+                    ("redis://b", Duty::Primary),
+                    ("redis://b", Duty::Backup),
+                ]),
+                "twice",
+            ),
             (
                 UpstreamSettings { cluster, ..block(&[("redis://a/1", Duty::Primary)]) },
                 "database 0",

@@ -52,6 +52,8 @@ pub(super) struct Client {
     pub server: Server,
     pub connections: Vec<Connection>,
     pub breaker: Breaker,
+    /// When what is owed is tried again that was not taken.
+    pub debts: Backoff,
     pub oversize: Oversize,
 }
 
@@ -90,14 +92,15 @@ impl Client {
             connections: (0..server.connections).map(connection).collect(),
             server,
             breaker: Breaker::new(conf.connections.breaker),
+            debts: Backoff::default(),
             oversize: Oversize::default(),
         }
     }
 
-    /// Whether it is known that a lookup would not be answered now.
+    /// Whether it is known that a lookup would not be answered now, or not as it has to be.
     pub fn is_out(&self, now: Instant) -> bool {
         let waits = |c: &Connection| c.link.is_down() && c.backoff.holds(now);
-        self.breaker.is_open() || self.connections.iter().all(waits)
+        self.breaker.is_open() || self.owes() || self.connections.iter().all(waits)
     }
 
     /// Lets a probe through, if the breaker wants one, and connects where invalidations wait.
@@ -108,9 +111,11 @@ impl Client {
         if self.breaker.is_open() {
             return;
         }
-        for (number, Connection { link, backoff, .. }) in self.connections.iter().enumerate() {
+        let may_pay = !self.debts.holds(now);
+        for (number, Connection { link, backoff, .. }) in self.connections.iter_mut().enumerate() {
             let may_connect = link.is_down() && !backoff.holds(now);
-            if link.owes() && (link.is_ready() || may_connect) {
+            if link.owes() && ((link.is_ready() && may_pay) || may_connect) {
+                link.pay(false);
                 desk.flush_later(self.place, number);
             }
         }
@@ -217,6 +222,11 @@ impl Client {
     /// The connection that takes what is about a key with this hash.
     fn number_for(&self, hash: u64) -> usize {
         usize::try_from(hash % self.connections.len().max(1) as u64).unwrap_or(0)
+    }
+
+    /// What invalidates, for a server that is no longer the one to be told.
+    pub fn take_owed(&mut self) -> Vec<Query> {
+        self.connections.iter_mut().flat_map(|connection| connection.link.take_owed()).collect()
     }
 
     /// Whether invalidations wait for the server to be back.

@@ -298,7 +298,11 @@ impl MainConf {
     ) -> Result<usize, String> {
         let same = |known: &EndpointConf| known.connections.upstream.is_same_as(&wanted.upstream);
         if let Some(at) = self.endpoints.iter().position(same) {
-            let known = self.endpoints.get(at);
+            let known = self.endpoints.get_mut(at);
+            let known = known.map(|known| {
+                known.resolver = known.resolver.or(resolver);
+                &*known
+            });
             return match known.and_then(|known| config::conflict(&known.connections, wanted)) {
                 Some(sentence) => Err(sentence),
                 None => Ok(at),

@@ -141,6 +141,7 @@ impl Client {
     fn leave(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.close();
+        desk.report(self.place, Report::Trouble);
         if !connection.link.is_idle() {
             self.connect(number, desk, memory);
         }
@@ -281,7 +282,7 @@ impl Client {
                 self.oversize.remember(&query.key, query.max_size(), now);
             }
         }
-        desk.report(self.place, Report::Trouble(reason));
+        desk.report(self.place, Report::Trouble);
         connection.give_up(remains.lost, reason, desk);
         if was_ready && reason != Reason::Timeout {
             connection.link.retry(remains.retry);

@@ -5,7 +5,9 @@ use std::time::Instant;
 use super::client::Client;
 use super::desk::{Answer, Desk, Report};
 use super::memory::{Held, Memory};
+use super::socket::Peer;
 use crate::reason::Reason;
+use crate::redis::backoff::Backoff;
 use crate::redis::error_reply;
 use crate::redis::link::Event;
 use crate::redis::oversize::Oversize;
@@ -74,12 +76,22 @@ impl Client {
                         }
                         _ => self.breaker.success(),
                     }
-                    if fault.is_some_and(is_misplaced) && query.invalidates() {
-                        connection.link.owe(vec![query]);
-                        desk.events.tick_soon();
+                    if query.invalidates() {
+                        self.debts = match fault.is_some_and(is_passing) {
+                            true => {
+                                connection.link.owe(vec![query]);
+                                desk.events.tick_soon();
+                                self.debts.after_failure(Instant::now(), Peer::random())
+                            }
+                            false => {
+                                connection.link.pay(true);
+                                desk.flush_later(place, number);
+                                Backoff::default()
+                            }
+                        };
                     }
-                    if let Some(reason) = fault.filter(|reason| is_misplaced(*reason)) {
-                        desk.report(place, Report::Trouble(reason));
+                    if fault.is_some_and(is_misplaced) {
+                        desk.report(place, Report::Trouble);
                     }
                 }
             }
@@ -90,6 +102,11 @@ impl Client {
 /// Whether an error reply of a cluster names the server that has the key.
 fn is_elsewhere(code: &str) -> bool {
     matches!(code, "MOVED" | "ASK")
+}
+
+/// Whether a server that answers so may carry the command out later.
+fn is_passing(reason: Reason) -> bool {
+    is_misplaced(reason) || reason == Reason::Oom
 }
 
 /// Whether a server that answers so is not what it was held for.

@@ -94,7 +94,7 @@ pub(super) enum Report {
     /// Another server has the key: the code and the text of the error reply.
     Elsewhere(Query, String, String),
     /// The connection failed, or the server is not what it was held for.
-    Trouble(Reason),
+    Trouble,
     /// The server has something to say.
     Push,
 }
@@ -128,6 +128,20 @@ impl Desk {
                 unsafe { waiter.is_asked_of(server) }
             }
         }
+    }
+
+    /// Takes back what the connections to a server had to tell: the queries that are elsewhere.
+    pub fn forget_reports(&mut self, place: Place) -> Vec<Query> {
+        let mut queries = Vec::new();
+        let reports = std::mem::take(&mut self.reports);
+        for (from, report) in reports {
+            match report {
+                report if from != place => self.reports.push_back((from, report)),
+                Report::Elsewhere(query, ..) => queries.push(query),
+                _ => {}
+            }
+        }
+        queries
     }
 
     /// Leaves word for the upstream of a server.

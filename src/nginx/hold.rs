@@ -54,8 +54,8 @@ pub(super) fn begin(lookup: &mut Lookup, mut keys: Vec<Vec<u8>>) -> bool {
         return false;
     }
     let holder = Rc::new(Cell::new(Some(NonNull::from(&mut *lookup))));
-    let with_backup = lookup.plan.plan.connections.upstream.has_backup();
-    let write = Write::tombstones(keys, &tombstone, with_backup);
+    let backups = lookup.plan.plan.connections.upstream.backups();
+    let write = Write::tombstones(keys, &tombstone, backups);
     if writer::invalidate(lookup, write, &holder).is_err() {
         return false;
     }

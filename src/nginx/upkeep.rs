@@ -88,8 +88,7 @@ impl Upstream {
             Frame::Error(code, text) => Err(error_reply::reason(&code, &text)),
             Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol),
         };
-        let clients = &self.clients;
-        let news = self.topology.on_reply(id, task, reply, now, |id| is_out(clients, id, now));
+        let news = self.topology.on_reply(id, task, reply, now);
         self.announce(id, &news, now);
     }
 
@@ -100,25 +99,39 @@ impl Upstream {
         }
         for (id, server) in self.wanted() {
             match self.client(id) {
-                Some(client) if client.server.address == server => {
-                    let greeting = self.topology.greeting(id);
-                    if let Some(client) = self.client(id) {
-                        client.server.greeting = greeting;
-                    }
-                }
+                Some(client) if client.server.address == server => self.appoint(id),
                 _ => {
                     let client = self.client_of(id, server);
                     let old = self.put(id, client);
-                    self.unrouted.extend(old.map(|old| old.retire(desk)).unwrap_or_default());
+                    self.retire(old, id, desk);
                 }
             }
         }
         for id in 0..self.clients.len() {
             if self.topology.server(id).is_none() {
                 let gone = self.clients.get_mut(id).and_then(Option::take);
-                self.unrouted.extend(gone.map(|old| old.retire(desk)).unwrap_or_default());
+                self.retire(gone, id, desk);
             }
         }
+    }
+
+    /// A server may be something else than before: what it owes is then another one's to do.
+    fn appoint(&mut self, id: ServerId) {
+        let greeting = self.topology.greeting(id);
+        let is_primary = self.topology.is_told_of_invalidations(id);
+        let Some(client) = self.client(id) else { return };
+        client.server.greeting = greeting;
+        if !is_primary {
+            let owed = client.take_owed();
+            owed.into_iter().for_each(|query| self.late.keep(query));
+        }
+    }
+
+    /// What was asked of a server that is no longer one is asked elsewhere.
+    fn retire(&mut self, client: Option<Client>, id: ServerId, desk: &mut Desk) {
+        let Some(client) = client else { return };
+        self.unrouted.extend(desk.forget_reports(Place { endpoint: self.at, server: id }));
+        self.unrouted.extend(client.retire(desk));
     }
 
     pub(super) fn wanted(&self) -> Vec<(ServerId, Address)> {

@@ -11,6 +11,7 @@ use super::desk::{Desk, Report};
 use super::memory::Memory;
 use crate::parking::Ticket;
 use crate::reason::Reason;
+use crate::redis::owed::Owed;
 use crate::redis::query::{Command, Query, Route, Waiter};
 use crate::redis::topology::{Choice, Purpose, ServerId, Topology, redirection};
 use crate::warnings::Warnings;
@@ -25,6 +26,8 @@ pub(super) struct Upstream {
     pub clients: Vec<Option<Client>>,
     /// Queries that wait until it is known whom to ask.
     pub unrouted: Vec<Query>,
+    /// Invalidations that wait until there is a server for them.
+    pub late: Owed,
     pub warnings: Warnings,
 }
 
@@ -67,6 +70,7 @@ impl Upstream {
             ),
             clients: Vec::new(),
             unrouted: Vec::new(),
+            late: Owed::default(),
             warnings: Warnings::default(),
         };
         for (id, server) in upstream.wanted() {
@@ -148,12 +152,24 @@ impl Upstream {
         Some(self.clients.get(id)?.as_ref()?.server.name.clone())
     }
 
-    /// Keeps an invalidation for when the server is back that refused it.
-    pub fn owe(&mut self, server: ServerId, key: &[u8], command: Command, desk: &mut Desk) {
+    /// Sees to it that an invalidation is carried out, now or when the server is back, though its
+    /// request goes on.
+    pub fn carry_out(
+        &mut self,
+        key: &[u8],
+        purpose: Purpose,
+        command: Vec<u8>,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) {
+        let now = Instant::now();
         let waiter = Waiter { ticket: Ticket::NOBODY, max_size: 0 };
-        let query = Query::new(key, hash_of(key), waiter, command);
-        if let Some(client) = self.client(server) {
-            client.owe(query, desk);
+        let query = Query::new(key, hash_of(key), waiter, Command::Invalidate(command));
+        match self.choose(key, purpose, now) {
+            Choice::Server(id) => {
+                self.ask_server(Some(id), query, Reason::Topology, now, desk, memory);
+            }
+            Choice::Later | Choice::Nowhere => self.late.keep(query),
         }
     }
 
@@ -174,8 +190,8 @@ impl Upstream {
             Report::Elsewhere(query, code, text) => {
                 self.follow(id, query, &code, &text, now, desk, memory);
             }
-            Report::Trouble(reason) => {
-                self.topology.trouble(id, reason, now);
+            Report::Trouble => {
+                self.topology.trouble(id, now);
                 let client = self.client(id);
                 if let Some(schedule) = client.and_then(|client| client.server.schedule.as_mut()) {
                     schedule.hurry(now);
@@ -231,18 +247,28 @@ impl Upstream {
                 desk.is_asked_of(&query, &client.server.name);
                 client.take(query, now, desk, memory);
             }
-            None => refuse(&[query], otherwise, desk),
+            None => self.give_up(query, otherwise, desk),
         }
+    }
+
+    fn give_up(&mut self, query: Query, reason: Reason, desk: &mut Desk) {
+        refuse(std::slice::from_ref(&query), reason, desk);
+        self.late.keep(query);
     }
 
     /// Asks for what waited until it was known whom to ask.
     pub fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
-        for mut query in std::mem::take(&mut self.unrouted) {
+        let late = self.late.take(usize::MAX);
+        for mut query in std::mem::take(&mut self.unrouted).into_iter().chain(late) {
             query.route = Route::Direct;
-            let purpose = if query.writes() { Purpose::Write } else { Purpose::Read };
+            let purpose = match (query.invalidates(), query.writes()) {
+                (true, _) => Purpose::Invalidate,
+                (_, true) => Purpose::Write,
+                _ => Purpose::Read,
+            };
             match self.choose(&query.key, purpose, now) {
                 Choice::Later => self.unrouted.push(query),
-                Choice::Nowhere => refuse(&[query], Reason::Topology, desk),
+                Choice::Nowhere => self.give_up(query, Reason::Topology, desk),
                 Choice::Server(id) => {
                     self.ask_server(Some(id), query, Reason::Topology, now, desk, memory);
                 }

@@ -18,6 +18,7 @@ use super::context::{Life, Lookup, Step};
 use super::desk::{Answer, Desk, Place, Waiter};
 use super::events::Events;
 use super::memory::Memory;
+use super::socket::Peer;
 use super::upstream::Upstream;
 use super::{NAME, rc};
 use crate::config::Io;
@@ -282,6 +283,9 @@ impl Worker {
 
     /// Has upstreams keep up what they know.
     fn tick(&mut self) {
+        if Peer::worker_is_exiting() {
+            return;
+        }
         let now = Instant::now();
         for endpoint in &mut self.endpoints {
             endpoint.upstream.tick(now, &mut self.desk, &endpoint.memory);

@@ -37,10 +37,15 @@ pub(super) struct Job {
 impl Job {
     /// What the error log says of it then.
     fn when_it_fails(&self) -> &'static str {
-        match (&self.holder, self.plan.plan.io) {
-            (Some(_), Io::Event) => "an invalidation is late",
-            _ => "a write was dropped",
+        match self.is_carried_out_late() {
+            true => "an invalidation is late",
+            false => "a write was dropped",
         }
+    }
+
+    /// Whether it is carried out later if it cannot be now.
+    fn is_carried_out_late(&self) -> bool {
+        self.holder.is_some() && self.plan.plan.io == Io::Event
     }
 }
 
@@ -179,11 +184,18 @@ impl Worker {
         let Some(endpoint) = self.endpoints.get_mut(active.endpoint) else {
             return Err((job, Reason::Internal));
         };
-        if endpoint.waiting >= plan.connections.queue {
-            return Err((job, Reason::Overload));
-        }
-        if left.is_zero() {
-            return Err((job, Reason::Timeout));
+        let refusal = match (endpoint.waiting >= plan.connections.queue, left.is_zero()) {
+            (true, _) => Some(Reason::Overload),
+            (_, true) => Some(Reason::Timeout),
+            _ => None,
+        };
+        if let Some(reason) = refusal {
+            if job.is_carried_out_late() {
+                let (purpose, desk) = (job.write.purpose(), &mut self.desk);
+                endpoint.upstream.carry_out(&key, purpose, command, desk, &endpoint.memory);
+                self.settle();
+            }
+            return Err((job, reason));
         }
         let admitted = match plan.io {
             Io::Event => {
@@ -194,14 +206,16 @@ impl Worker {
                     Err(refusal) => refusal.server,
                 };
                 job.server = server.and_then(|server| upstream.name_of(server));
-                match (routed, server) {
-                    (Ok(admitted), _) => Some(admitted),
-                    (Err(refusal), Some(server)) if job.write.invalidates() => {
-                        let command = Command::Invalidate(command);
-                        upstream.owe(server, &key, command, &mut self.desk);
+                match routed {
+                    Ok(admitted) => Some(admitted),
+                    Err(refusal) => {
+                        if job.is_carried_out_late() {
+                            let (desk, memory) = (&mut self.desk, &endpoint.memory);
+                            upstream.carry_out(&key, purpose, command, desk, memory);
+                            self.settle();
+                        }
                         return Err((job, refusal.reason));
                     }
-                    (Err(refusal), _) => return Err((job, refusal.reason)),
                 }
             }
             Io::Blocking => None,

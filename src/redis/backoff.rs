@@ -28,6 +28,12 @@ impl Backoff {
         self.until = Some(now + jitter);
     }
 
+    /// As it is after another failure.
+    pub fn after_failure(mut self, now: Instant, random: u32) -> Self {
+        self.failed(now, random);
+        self
+    }
+
     /// The connection is ready for lookups.
     pub fn succeeded(&mut self) {
         *self = Self::default();

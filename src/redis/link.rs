@@ -101,6 +101,8 @@ pub struct Link {
     first_unsent: u64,
     in_flight: VecDeque<Sent>,
     owed: Owed,
+    /// How much of that is sent next.
+    pays: usize,
     window: Window,
     replies: u64,
     /// Whether commands that write are kept until they are answered, for another server.
@@ -121,6 +123,7 @@ impl Default for Link {
             first_unsent: 0,
             in_flight: VecDeque::new(),
             owed: Owed::default(),
+            pays: 0,
             window: Window::default(),
             replies: 0,
             redirects: false,
@@ -233,7 +236,12 @@ impl Link {
 
     /// The invalidations that wait for the server to be back.
     pub fn take_owed(&mut self) -> Vec<Query> {
-        self.owed.take()
+        self.owed.take(usize::MAX)
+    }
+
+    /// Has what is owed sent before anything else: all of it, or one to see whether it is taken.
+    pub fn pay(&mut self, all: bool) {
+        self.pays = if all { usize::MAX } else { self.pays.max(1) };
     }
 
     /// Moves as many lookups as the window allows into the bytes to be written; those for whom
@@ -245,8 +253,9 @@ impl Link {
         if !self.errands.is_empty() {
             self.send_errands();
         }
-        if self.owes() {
-            let owed = self.owed.take();
+        let pays = std::mem::take(&mut self.pays);
+        if pays > 0 && self.owes() {
+            let owed = self.owed.take(pays);
             self.retry(owed);
         }
         while self.in_flight.len() < self.window.allows() {
@@ -343,6 +352,7 @@ impl Link {
                     Next::Ready if self.reader.is_at_rest() => {
                         self.resp3 = handshake.speaks_resp3();
                         self.phase = Phase::Ready;
+                        self.pay(true);
                         return Ok(Some(Event::Ready));
                     }
                     Next::Ready => return Err(Reason::Protocol),
@@ -375,7 +385,7 @@ impl Link {
         for (at, sent) in self.in_flight.drain(..).enumerate() {
             match sent {
                 Sent::Query(query)
-                    if query.retried || query.writes() || (head_is_lost && at == 0) =>
+                    if query.retried || !query.may_repeat() || (head_is_lost && at == 0) =>
                 {
                     remains.lost.push(query);
                 }

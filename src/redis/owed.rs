@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::query::Query;
+use super::query::{Query, Route};
 
 /// How many invalidations are kept for one connection, and how many bytes of them.
 const MOST: usize = 1000;
@@ -24,10 +24,11 @@ impl Owed {
 
     /// Keeps an invalidation; others are not kept. One of the same key takes the place of the
     /// earlier one; the oldest make room.
-    pub fn keep(&mut self, query: Query) {
+    pub fn keep(&mut self, mut query: Query) {
         if !query.invalidates() {
             return;
         }
+        query.route = Route::Direct;
         if let Some(at) = self.queries.iter().position(|kept| kept.key == query.key) {
             self.queries.remove(at).inspect(|old| self.bytes -= old.size());
         }
@@ -39,10 +40,12 @@ impl Owed {
         }
     }
 
-    /// All of them, the oldest first.
-    pub fn take(&mut self) -> Vec<Query> {
-        self.bytes = 0;
-        std::mem::take(&mut self.queries).into()
+    /// So many of them, the oldest first.
+    pub fn take(&mut self, count: usize) -> Vec<Query> {
+        let count = count.min(self.queries.len());
+        let taken: Vec<Query> = self.queries.drain(..count).collect();
+        self.bytes -= taken.iter().map(Query::size).sum::<usize>();
+        taken
     }
 }
 
@@ -70,7 +73,7 @@ mod tests {
         for key in ["a", "b", "a"] {
             owed.keep(invalidation(key, 10));
         }
-        let keys: Vec<_> = owed.take().into_iter().map(|query| query.key).collect();
+        let keys: Vec<_> = owed.take(MOST).into_iter().map(|query| query.key).collect();
         assert_eq!(keys, [b"b", b"a"]);
         assert!(owed.is_empty() && owed.bytes == 0);
     }
@@ -82,7 +85,7 @@ mod tests {
         assert_eq!(owed.queries.len(), MOST);
         assert_eq!(owed.queries[0].key, b"5");
         owed.keep(invalidation("large", MOST_BYTES - 5));
-        assert_eq!(owed.take().len(), 1);
+        assert_eq!(owed.take(MOST).len(), 1);
         owed.keep(invalidation("larger", MOST_BYTES));
         assert!(owed.is_empty() && owed.bytes == 0);
     }

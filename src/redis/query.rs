@@ -68,6 +68,11 @@ impl Query {
         !matches!(self.command, Command::Get)
     }
 
+    /// Whether it may be sent again when it is not known what became of it.
+    pub fn may_repeat(&self) -> bool {
+        !matches!(self.command, Command::Write(_))
+    }
+
     /// Whether it has to be carried out though nobody waits for it.
     pub fn invalidates(&self) -> bool {
         matches!(self.command, Command::Invalidate(_))

@@ -106,10 +106,14 @@ impl Upstream {
         }
     }
 
-    /// Whether another server than the first choice for a key may come to be read for it.
-    pub fn has_backup(&self) -> bool {
-        let is_backup = |server: &Server| server.duty == Duty::Backup;
-        matches!(&self.servers, Servers::Listed(servers) if servers.iter().any(is_backup))
+    /// How many servers there are that are asked while another one is out.
+    pub fn backups(&self) -> usize {
+        match &self.servers {
+            Servers::Listed(servers) => {
+                servers.iter().filter(|server| server.duty == Duty::Backup).count()
+            }
+            _ => 0,
+        }
     }
 
     /// The addresses that the configuration names.

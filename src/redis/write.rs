@@ -123,11 +123,10 @@ impl Write {
         Self::of([marker, Step::new(key, Guard::Holds(seen), value, ttl)])
     }
 
-    /// `tombstone` in the place of the pages under `keys`, on the backup servers too where there
-    /// are any.
-    pub fn tombstones(keys: Vec<Vec<u8>>, tombstone: &[u8], with_backup: bool) -> Self {
-        let purposes = [Purpose::Write, Purpose::WriteBackup];
-        let purposes = purposes.get(..if with_backup { 2 } else { 1 }).unwrap_or_default();
+    /// `tombstone` in the place of the pages under `keys`, on so many backup servers too.
+    pub fn tombstones(keys: Vec<Vec<u8>>, tombstone: &[u8], backups: usize) -> Self {
+        let backups = (0..backups).map(Purpose::InvalidateBackup);
+        let purposes: Vec<Purpose> = std::iter::once(Purpose::Invalidate).chain(backups).collect();
         let step = |key: Vec<u8>, purpose: &Purpose| Step {
             purpose: *purpose,
             ..Step::new(key, Guard::Always, tombstone.to_vec(), TOMBSTONE_TTL)
@@ -267,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_tombstone_is_written_over_anything() {
-        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", false);
+        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", 0);
         assert_eq!(write.variant_keys(), None);
         assert_eq!(words(&write), [&b"SET"[..], b"a", b"gone", b"PX", b"60000"]);
         assert_eq!(write.on_reply(Written::Done), Next::Send);
@@ -277,7 +276,7 @@ mod tests {
 
     #[test]
     fn one_tombstone_that_fails_holds_no_other_up() {
-        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", true);
+        let mut write = Write::tombstones(vec![b"a".to_vec(), b"b".to_vec()], b"gone", 1);
         let mut purposes = Vec::new();
         let mut reply = |write: &mut Write, reply| {
             purposes.push((words(write)[1].clone(), write.purpose()));
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(reply(&mut write, Written::Done), Next::Send);
         let failed = reply(&mut write, Written::Fault(Reason::Timeout));
         assert_eq!(failed, Next::Failed(Reason::Refused));
-        let both = [Purpose::Write, Purpose::WriteBackup];
+        let both = [Purpose::Invalidate, Purpose::InvalidateBackup(0)];
         let wanted =
             [b"a", b"b"].into_iter().flat_map(|k| both.map(|purpose| (k.to_vec(), purpose)));
         assert_eq!(purposes, wanted.collect::<Vec<_>>());

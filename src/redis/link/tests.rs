@@ -258,8 +258,8 @@ fn an_invalidation_is_owed_until_it_is_carried_out() {
     bench.lot.cancel(ticket);
     assert_eq!(bench.pump(), b"SET gone", "though nobody waits");
     let remains = bench.link.end(false);
-    assert!(remains.retry.is_empty() && !bench.link.owes());
-    bench.link.owe(remains.lost);
+    assert!(remains.lost.is_empty() && !bench.link.owes());
+    bench.link.owe(remains.retry);
     assert!(bench.link.owes() && bench.link.is_idle());
 
     bench.ask(b"k", "2");
@@ -269,4 +269,18 @@ fn an_invalidation_is_owed_until_it_is_carried_out() {
     let out = bench.pump();
     assert!(out.starts_with(b"SET gone*2\r\n$3\r\nGET"), "{}", out.escape_ascii());
     assert!(!bench.link.owes());
+}
+
+#[test]
+fn what_is_owed_is_tried_by_one() {
+    let mut bench = Bench::new();
+    let waiter = Waiter { ticket: Ticket::NOBODY, max_size: 0 };
+    let owed = |key: &[u8]| Query::new(key, 1, waiter, Command::Invalidate(key.to_vec()));
+    bench.pump();
+    bench.link.owe(vec![owed(b"a"), owed(b"b"), owed(b"c")]);
+    assert_eq!(bench.pump(), b"", "nothing was said of paying");
+    bench.link.pay(false);
+    assert_eq!(bench.pump(), b"a");
+    bench.link.pay(true);
+    assert_eq!(bench.pump(), b"bc");
 }

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::replication::{self, Report};
 use super::slots::{self, Range, SLOTS};
-use super::{Known, Part, ServerId, Shard, Topology, Way, sentinel};
+use super::{Part, ServerId, Shard, Topology, Way, sentinel};
 use crate::reason::Reason;
 use crate::redis::endpoint::Address;
 use crate::redis::errand::{Errand, Task};
@@ -34,11 +34,15 @@ pub struct Discovery {
     due: Instant,
     last: Option<Instant>,
     asked: Option<(ServerId, Instant)>,
-    /// Counts the servers that were asked, each when the one before it had failed.
+    /// Counts the questions: each goes to another server than the one before, so that one that is
+    /// behind is found out.
     turn: usize,
     failures: usize,
     hopeful: bool,
-    subscribed: Option<ServerId>,
+    /// Sentinels that tell of another primary by themselves.
+    subscribed: Vec<ServerId>,
+    /// Answers in a row that were older than what is known.
+    older: usize,
 }
 
 impl Discovery {
@@ -50,7 +54,8 @@ impl Discovery {
             turn: 0,
             failures: 0,
             hopeful: true,
-            subscribed: None,
+            subscribed: Vec::new(),
+            older: 0,
         }
     }
 
@@ -74,7 +79,6 @@ impl Discovery {
     /// The next server is asked at once, after a pause when all have been.
     fn failed(&mut self, now: Instant, sources: usize) {
         self.asked = None;
-        self.turn = self.turn.wrapping_add(1);
         self.failures += 1;
         self.due = now;
         if self.failures >= sources {
@@ -154,6 +158,7 @@ impl Topology {
         let Some(id) = self.next_source(is_out) else { return Vec::new() };
         self.discovery.asked = Some((id, now));
         self.discovery.last = Some(now);
+        self.discovery.turn = self.discovery.turn.wrapping_add(1);
         if self.is_cluster() {
             return vec![(id, Task::Slots)];
         }
@@ -161,8 +166,8 @@ impl Topology {
         if self.next_watch.is_some() {
             tasks.push((id, Task::Replicas));
         }
-        if self.discovery.subscribed != Some(id) {
-            self.discovery.subscribed = Some(id);
+        if !self.discovery.subscribed.contains(&id) {
+            self.discovery.subscribed.push(id);
             tasks.push((id, Task::Subscribe));
         }
         tasks
@@ -193,23 +198,18 @@ impl Topology {
     }
 
     /// A connection to a server failed, or it said that it is not what it was held for.
-    pub fn trouble(&mut self, id: ServerId, reason: Reason, now: Instant) {
-        if self.discovery.subscribed == Some(id) {
-            self.discovery.subscribed = None;
-        }
+    pub fn trouble(&mut self, id: ServerId, now: Instant) {
+        self.discovery.subscribed.retain(|subscribed| *subscribed != id);
         if self.discovery.asked.is_some_and(|(asked, _)| asked == id) {
             let sources = self.sources().count();
             self.discovery.failed(now, sources);
         }
         if let Some(Some(known)) = self.known.get_mut(id) {
             known.watch.keeps_up = false;
+            known.watch.heard = None;
             if known.part != Part::Sentinel {
                 self.discovery.hurry(now);
             }
-        }
-        if reason == Reason::ReadOnly {
-            // Whoever named it as the primary is behind.
-            self.discovery.turn = self.discovery.turn.wrapping_add(1);
         }
     }
 
@@ -225,7 +225,6 @@ impl Topology {
         task: Task,
         reply: Result<Value, Reason>,
         now: Instant,
-        is_out: impl Fn(ServerId) -> bool,
     ) -> News {
         let taken = match (task, reply) {
             (Task::Ping | Task::Subscribe, _) => return News::Nothing,
@@ -236,7 +235,7 @@ impl Topology {
             }
             (_, Err(reason)) => Err(reason),
             (Task::Slots, Ok(reply)) => self.take_slots(id, &reply, now),
-            (Task::Primary, Ok(reply)) => self.take_primary(&reply, now, is_out),
+            (Task::Primary, Ok(reply)) => self.take_primary(&reply, now),
             (Task::Replicas, Ok(reply)) => self.take_replicas(&reply, now),
         };
         taken.unwrap_or_else(|reason| {
@@ -274,19 +273,20 @@ impl Topology {
         Ok(())
     }
 
-    fn take_primary(
-        &mut self,
-        reply: &Value,
-        now: Instant,
-        is_out: impl Fn(ServerId) -> bool,
-    ) -> Result<News, Reason> {
+    /// The highest epoch is believed; a lower one when all sentinels agree on it, as after they
+    /// were set up anew.
+    fn take_primary(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::primary(reply).ok_or(Reason::Topology)?;
         self.discovery.succeeded(now, SENTINEL_PERIOD);
         let before = self.shards.first().map(|shard| shard.primary);
+        let sentinels = self.sources().count();
         let Way::Sentinel { epoch, .. } = &mut self.way else { return Ok(News::Nothing) };
-        if found.epoch < *epoch && before.is_some_and(|id| !is_out(id)) {
+        let is_older = found.epoch < *epoch;
+        self.discovery.older = if is_older { self.discovery.older + 1 } else { 0 };
+        if is_older && self.discovery.older < sentinels {
             return Ok(News::Nothing);
         }
+        self.discovery.older = 0;
         *epoch = found.epoch;
         let id = self.find_or_add(&found.address, Part::Primary).ok_or(Reason::Topology)?;
         if before == Some(id) {
@@ -299,6 +299,9 @@ impl Topology {
 
     fn take_replicas(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::replicas(reply).ok_or(Reason::Topology)?;
+        if self.discovery.older > 0 {
+            return Ok(News::Nothing);
+        }
         let replicas: Vec<ServerId> =
             found.iter().filter_map(|address| self.find_or_add(address, Part::Replica)).collect();
         if let Some(shard) = self.shards.first_mut() {
@@ -309,6 +312,17 @@ impl Topology {
     }
 
     fn take_slots(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
+        let taken = self.try_take_slots(id, reply, now);
+        self.forget_others(now);
+        taken
+    }
+
+    fn try_take_slots(
+        &mut self,
+        id: ServerId,
+        reply: &Value,
+        now: Instant,
+    ) -> Result<News, Reason> {
         let asked = self.server(id).map(|known| known.address.clone()).ok_or(Reason::Topology)?;
         let ranges =
             slots::ranges(reply, &asked, self.resolves).filter(|ranges| !ranges.is_empty());
@@ -316,9 +330,10 @@ impl Topology {
         let mut slots = vec![None; usize::from(SLOTS)];
         let mut shards: Vec<Shard> = Vec::new();
         for Range { slots: (first, last), servers } in &ranges {
-            let mut ids = servers.iter().filter_map(|at| self.find_or_add(at, Part::Replica));
-            let primary = ids.next().ok_or(Reason::Topology)?;
-            let replicas: Vec<ServerId> = ids.collect();
+            let (primary, replicas) = servers.split_first().ok_or(Reason::Topology)?;
+            let primary = self.find_or_add(primary, Part::Replica).ok_or(Reason::Topology)?;
+            let replicas: Vec<ServerId> =
+                replicas.iter().filter_map(|at| self.find_or_add(at, Part::Replica)).collect();
             let place = shards.iter().position(|shard| shard.primary == primary);
             let place = place.unwrap_or_else(|| {
                 shards.push(Shard { primary, replicas });
@@ -333,10 +348,8 @@ impl Topology {
         let changed = self.shards != shards || is_new(&self.way);
         self.shards = shards;
         self.way = Way::Cluster { slots, covered };
-        self.forget_others(now);
         self.discovery.succeeded(now, CLUSTER_PERIOD);
-        let serves = |known: &Known| matches!(known.part, Part::Primary | Part::Replica);
-        let serving = self.servers().filter(|(_, known)| serves(known)).count();
+        let serving = self.shards.iter().map(|shard| 1 + shard.replicas.len()).sum();
         Ok(if changed { News::Slots(serving, covered) } else { News::Nothing })
     }
 

@@ -106,8 +106,10 @@ pub enum Purpose {
     Read,
     /// To be written to.
     Write,
-    /// To be written to beside the first choice, so that it knows of an invalidation.
-    WriteBackup,
+    /// To know of an invalidation: the primary, out or not.
+    Invalidate,
+    /// To know of it too: the backup with this number.
+    InvalidateBackup(usize),
 }
 
 /// Which server is asked.
@@ -255,6 +257,12 @@ impl Topology {
         matches!(self.way, Way::Cluster { .. })
     }
 
+    /// Whether it is this server that invalidations are for, as things stand.
+    pub fn is_told_of_invalidations(&self, id: ServerId) -> bool {
+        let part = self.server(id).map(|known| known.part);
+        matches!(self.way, Way::Listed) || part == Some(Part::Primary)
+    }
+
     /// What connections to a server are introduced with.
     pub fn greeting(&self, id: ServerId) -> Greeting {
         let part = self.server(id).map(|known| known.part);
@@ -282,13 +290,13 @@ impl Topology {
         let Some(shard) = self.shard_of(key) else {
             return if self.discovery.is_hopeful() { Choice::Later } else { Choice::Nowhere };
         };
-        if self.known.len() == 1 && purpose != Purpose::WriteBackup {
+        if self.known.len() == 1 {
             return Choice::Server(shard.primary);
         }
         let chosen = match purpose {
-            Purpose::WriteBackup => {
-                let backup = self.backup(key, is_out).or_else(|| self.backup(key, |_| false));
-                return backup.map_or(Choice::Nowhere, Choice::Server);
+            Purpose::Invalidate => return Choice::Server(shard.primary),
+            Purpose::InvalidateBackup(number) => {
+                return self.backups.get(number).map_or(Choice::Nowhere, |id| Choice::Server(*id));
             }
             Purpose::Read => self.reader(shard, key, now, &is_out),
             Purpose::Write => None,
@@ -324,7 +332,9 @@ impl Topology {
         now: Instant,
         is_out: impl Fn(ServerId) -> bool,
     ) -> Option<ServerId> {
-        let is_fit = |id: &ServerId| !is_out(*id) && self.keeps_up(*id, now);
+        // A primary that is silent may have pages invalidated that its replicas know nothing of.
+        let primary_is_there = !is_out(shard.primary) && self.was_heard(shard.primary, now);
+        let is_fit = |id: &ServerId| primary_is_there && !is_out(*id) && self.keeps_up(*id, now);
         let replicas = shard.replicas.iter().copied().filter(is_fit);
         match self.read {
             ReadFrom::Primary => None,
@@ -339,9 +349,12 @@ impl Topology {
     }
 
     fn keeps_up(&self, id: ServerId, now: Instant) -> bool {
+        self.was_heard(id, now) && self.server(id).is_some_and(|known| known.watch.keeps_up)
+    }
+
+    fn was_heard(&self, id: ServerId, now: Instant) -> bool {
         let is_recent = |heard: Instant| now.saturating_duration_since(heard) < HEARSAY;
-        self.server(id)
-            .is_some_and(|known| known.watch.keeps_up && known.watch.heard.is_some_and(is_recent))
+        self.server(id).is_some_and(|known| known.watch.heard.is_some_and(is_recent))
     }
 
     /// The server with the highest score for a key.

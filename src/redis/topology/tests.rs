@@ -81,14 +81,15 @@ fn a_backup_is_asked_while_the_primary_is_out() {
     assert_eq!(ask(Purpose::Read, &[]), Some(1));
     assert_eq!(ask(Purpose::Read, &[0]), Some(2));
     assert_eq!(ask(Purpose::Write, &[0]), Some(2));
-    assert_eq!(ask(Purpose::WriteBackup, &[]), Some(2));
-    assert_eq!(ask(Purpose::WriteBackup, &[1]), Some(2));
+    assert_eq!(ask(Purpose::Invalidate, &[0]), Some(1), "it is owed to the primary");
+    assert_eq!(ask(Purpose::InvalidateBackup(0), &[1]), Some(2));
+    assert_eq!(ask(Purpose::InvalidateBackup(1), &[]), None);
     assert_eq!(ask(Purpose::Read, &[0, 1]), Some(1));
 }
 
 fn replication(topology: &mut Topology, id: ServerId, info: &str, now: Instant) {
     let reply = Ok(bulk(&format!("{info}\r\nmaster_replid:a\r\n")));
-    topology.on_reply(id, Task::Replication, reply, now, UP);
+    topology.on_reply(id, Task::Replication, reply, now);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn a_replica_is_read_while_it_keeps_up() {
     assert_eq!(read(&topology, now), Some(2));
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Write, now, UP)), Some(1));
     assert_eq!(read(&topology, now + second * 4), Some(1));
-    topology.trouble(1, Reason::Closed, now);
+    topology.trouble(1, now);
     assert_eq!(read(&topology, now), Some(1));
 }
 
@@ -150,25 +151,41 @@ fn sentinels_are_asked_in_turn_and_followed() {
     assert_eq!(topology.choose(b"k", Purpose::Read, now, UP), Choice::Later);
     assert_eq!(tasks(&mut topology, now), [(0, Task::Primary), (0, Task::Subscribe)]);
     assert_eq!(tasks(&mut topology, now), []);
-    topology.trouble(0, Reason::Refused, now);
+    topology.trouble(0, now);
     assert_eq!(tasks(&mut topology, now), [(1, Task::Primary), (1, Task::Subscribe)]);
-    let news = topology.on_reply(1, Task::Primary, Ok(master(7000, 5)), now, UP);
+    let news = topology.on_reply(1, Task::Primary, Ok(master(7000, 5)), now);
     assert_eq!(news, News::Primary(address(7000)));
     let choice = topology.choose(b"k", Purpose::Write, now, UP);
     assert_eq!(port_of(&topology, choice), Some(7000));
     let Choice::Server(first) = choice else { panic!() };
     assert!(topology.greeting(first).wants_primary && !topology.greeting(0).wants_primary);
     // An older story is not believed while the primary answers.
-    topology.on_reply(1, Task::Primary, Ok(master(6000, 4)), now, UP);
+    topology.on_reply(1, Task::Primary, Ok(master(6000, 4)), now);
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Read, now, UP)), Some(7000));
     assert_eq!(tasks(&mut topology, now), []);
-    // A primary that is lost is asked for again, from the same sentinel.
+    // A primary that is lost is asked for again, of another sentinel.
     now += Duration::from_millis(150);
-    topology.trouble(first, Reason::Closed, now);
-    assert_eq!(tasks(&mut topology, now), [(1, Task::Primary)]);
-    topology.on_reply(1, Task::Primary, Ok(master(7001, 6)), now, UP);
+    topology.trouble(first, now);
+    assert_eq!(tasks(&mut topology, now), [(0, Task::Primary), (0, Task::Subscribe)]);
+    topology.on_reply(0, Task::Primary, Ok(master(7001, 6)), now);
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Read, now, UP)), Some(7001));
     assert_eq!(topology.servers().count(), 3, "the old primary is forgotten");
+}
+
+#[test]
+fn an_older_story_is_believed_when_all_tell_it() {
+    let now = Instant::now();
+    let mut topology = sentinels(ReadFrom::Primary, now);
+    topology.on_reply(0, Task::Primary, Ok(master(7001, 6)), now);
+    let primary = |topology: &Topology| {
+        port_of(topology, topology.choose(b"k", Purpose::Read, now, |_| true))
+    };
+    for (id, port, epoch, wanted) in
+        [(0, 7000, 1, 7001), (1, 7001, 6, 7001), (0, 7000, 1, 7001), (1, 7000, 1, 7000)]
+    {
+        topology.on_reply(id, Task::Primary, Ok(master(port, epoch)), now);
+        assert_eq!(primary(&topology), Some(wanted), "{id} {epoch}");
+    }
 }
 
 #[test]
@@ -176,10 +193,10 @@ fn a_sentinel_that_names_a_replica_is_behind() {
     let now = Instant::now();
     let mut topology = sentinels(ReadFrom::Primary, now);
     tasks(&mut topology, now);
-    topology.on_reply(0, Task::Primary, Ok(master(7000, 1)), now, UP);
+    topology.on_reply(0, Task::Primary, Ok(master(7000, 1)), now);
     let Choice::Server(named) = topology.choose(b"k", Purpose::Write, now, UP) else { panic!() };
     let later = now + Duration::from_millis(150);
-    topology.trouble(named, Reason::ReadOnly, later);
+    topology.trouble(named, later);
     assert_eq!(tasks(&mut topology, later)[0], (1, Task::Primary));
 }
 
@@ -191,7 +208,7 @@ fn hope_ends_when_every_sentinel_has_failed() {
         assert_eq!(topology.choose(b"k", Purpose::Read, now, UP), Choice::Later);
         assert_eq!(tasks(&mut topology, now)[0], (id, Task::Primary));
         let none = Err(Reason::ErrorReply);
-        let news = topology.on_reply(id, Task::Primary, none, now, UP);
+        let news = topology.on_reply(id, Task::Primary, none, now);
         assert_eq!(news, News::Useless(Reason::ErrorReply));
     }
     assert_eq!(topology.choose(b"k", Purpose::Read, now, UP), Choice::Nowhere);
@@ -216,24 +233,24 @@ fn a_cluster_is_asked_for_its_slots() {
     assert_eq!(topology.choose(b"foo", Purpose::Read, now, UP), Choice::Later);
     assert_eq!(tasks(&mut topology, now), [(0, Task::Slots)]);
     let map = slots(&[(0, 8191, 7000), (8192, 16383, 7002)]);
-    assert_eq!(topology.on_reply(0, Task::Slots, Ok(map.clone()), now, UP), News::Slots(2, 16384));
+    assert_eq!(topology.on_reply(0, Task::Slots, Ok(map.clone()), now), News::Slots(2, 16384));
     // CRC16 of foo is 12182, of bar 5061.
     let ask = |topology: &Topology, key: &[u8]| {
         port_of(topology, topology.choose(key, Purpose::Read, now, UP))
     };
     assert_eq!((ask(&topology, b"foo"), ask(&topology, b"bar")), (Some(7002), Some(7000)));
-    assert_eq!(topology.on_reply(0, Task::Slots, Ok(map), now, UP), News::Nothing);
+    assert_eq!(topology.on_reply(0, Task::Slots, Ok(map), now), News::Nothing);
 
     assert!(topology.moved(12182, &address(7003), now).is_some());
     assert_eq!(ask(&topology, b"foo"), Some(7003));
     let soon = now + Duration::from_millis(100);
-    assert_eq!(tasks(&mut topology, soon), [(0, Task::Slots)]);
+    assert_eq!(tasks(&mut topology, soon), [(1, Task::Slots)]);
 
     // A map that is behind does not make it forget where it was pointed to.
     let hole = slots(&[(0, 8191, 7000)]);
-    assert_eq!(topology.on_reply(0, Task::Slots, Ok(hole.clone()), soon, UP), News::Slots(1, 8192));
+    assert_eq!(topology.on_reply(0, Task::Slots, Ok(hole.clone()), soon), News::Slots(1, 8192));
     assert_eq!(topology.servers().count(), 3);
-    topology.on_reply(0, Task::Slots, Ok(hole), soon + Duration::from_secs(10), UP);
+    topology.on_reply(0, Task::Slots, Ok(hole), soon + Duration::from_secs(10));
     assert_eq!(topology.servers().count(), 2);
     assert_eq!(topology.choose(b"foo", Purpose::Read, soon, UP), Choice::Nowhere);
     // What is amiss is asked about again soon.
@@ -248,7 +265,7 @@ fn replies_that_make_no_map_are_useless() {
     {
         let mut topology = cluster(now);
         tasks(&mut topology, now);
-        assert!(matches!(topology.on_reply(0, Task::Slots, Ok(reply), now, UP), News::Useless(_)));
+        assert!(matches!(topology.on_reply(0, Task::Slots, Ok(reply), now), News::Useless(_)));
         assert_eq!(tasks(&mut topology, now), [(1, Task::Slots)]);
     }
 }
@@ -259,7 +276,7 @@ fn a_map_cannot_name_servers_without_end() {
     let mut topology = cluster(now);
     tasks(&mut topology, now);
     let many: Vec<_> = (0..4000).map(|n: u16| (i64::from(n), i64::from(n), 10_000 + n)).collect();
-    let news = topology.on_reply(0, Task::Slots, Ok(slots(&many)), now, UP);
+    let news = topology.on_reply(0, Task::Slots, Ok(slots(&many)), now);
     assert!(matches!(news, News::Useless(_)));
     assert!(topology.servers().count() <= MAX_SERVERS);
 }
