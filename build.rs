@@ -125,6 +125,8 @@ const STRUCTURES: &[Structure] = &[
         &["noname"],
     ),
     ("ngx_resolver_t", &["connections"], &[]),
+    ("ngx_shm_zone_t", &["data", "shm", "init"], &[]),
+    ("ngx_shm_t", &["addr"], &[]),
     (
         "ngx_resolver_ctx_t",
         &["state", "name", "valid", "naddrs", "addrs", "handler", "data", "timeout"],

@@ -106,6 +106,7 @@ words! {
         TlsExpired "tls_expired" "The certificate of the server, or of its authority, is expired or not yet valid.";
         TlsName "tls_name" "The certificate of the server is for another name or address.";
         Breaker "breaker" "Redis failed repeatedly and is not asked until the breaker lets a probe through.";
+        Pending "pending" "An invalidation of the page has not reached Redis yet.";
         Overload "overload" "Too many lookups wait, or too much memory is held by values.";
         Entry "entry" "The stored value is not a page in the form that redis_cache_format names.";
         Truncated "truncated" "The stored page is shorter or longer than its own Content-Length.";
@@ -189,6 +190,7 @@ impl Reason {
             | Self::TlsExpired
             | Self::TlsName
             | Self::Breaker
+            | Self::Pending
             | Self::Overload
             | Self::Entry
             | Self::Truncated

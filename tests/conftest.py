@@ -52,6 +52,19 @@ def origin():
 
 
 @pytest.fixture
+def hosts(tmp_path):
+    """The environment in which the system's resolver knows names: `hosts({name: addresses})`."""
+
+    def hosts(names):
+        file = tmp_path / "hosts"
+        lines = [f"{address} {name}\n" for name, all in names.items() for address in all]
+        file.write_text("".join(lines))
+        return {"LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_HOSTS": str(file)}
+
+    return hosts
+
+
+@pytest.fixture
 def cacheable(origin):
     """Every page of the application may be stored for a minute, and says which one it is."""
     origin.answer = lambda asked: Answer(b"app " + asked.target.encode(), headers=FRESH)

@@ -39,6 +39,8 @@ pub(super) struct Server {
     pub greeting: Greeting,
     /// Whether it belongs to a cluster.
     pub redirects: bool,
+    /// Whether it has pages of its own, and no replica's.
+    pub is_primary: bool,
     /// How many connections there may be.
     pub connections: usize,
     /// When its name is resolved, if there is a resolver for it.
@@ -61,7 +63,7 @@ pub(super) struct Client {
 #[derive(Clone, Copy)]
 pub(super) struct Admitted {
     connection: usize,
-    hash: u64,
+    pub hash: u64,
 }
 
 /// What is asked.
@@ -97,10 +99,10 @@ impl Client {
         }
     }
 
-    /// Whether it is known that a lookup would not be answered now, or not as it has to be.
+    /// Whether it is known that a lookup would not be answered now.
     pub fn is_out(&self, now: Instant) -> bool {
         let waits = |c: &Connection| c.link.is_down() && c.backoff.holds(now);
-        self.breaker.is_open() || self.owes() || self.connections.iter().all(waits)
+        self.breaker.is_open() || self.connections.iter().all(waits)
     }
 
     /// Lets a probe through, if the breaker wants one, and connects where invalidations wait.
@@ -224,14 +226,14 @@ impl Client {
         usize::try_from(hash % self.connections.len().max(1) as u64).unwrap_or(0)
     }
 
-    /// What invalidates, for a server that is no longer the one to be told.
-    pub fn take_owed(&mut self) -> Vec<Query> {
-        self.connections.iter_mut().flat_map(|connection| connection.link.take_owed()).collect()
-    }
-
     /// Whether invalidations wait for the server to be back.
     pub fn owes(&self) -> bool {
         self.connections.iter().any(|connection| connection.link.owes())
+    }
+
+    /// Every invalidation that is not known to be carried out.
+    pub fn invalidations(&self) -> impl Iterator<Item = &Query> {
+        self.connections.iter().flat_map(|connection| connection.link.invalidations())
     }
 
     /// Runs an errand, on the first connection; no request waits for it.

@@ -16,6 +16,7 @@ use ngx::http::{
 };
 
 use super::names::{Resolved, Resolver};
+use super::shared::Zone;
 use super::tls::TlsContext;
 use super::worker::Worker;
 use super::{Module, NAME, bytes_of, checks, handler, rc};
@@ -23,6 +24,7 @@ use crate::config::{
     self, Connections, Directive, Door, Environment, Plan, Settings, Template, UpstreamSettings,
 };
 use crate::redis::endpoint::{Address, ServerAddr};
+use crate::redis::pending::Pending;
 
 /// Configuration of the http block: what locations share, and the state of the worker process.
 #[derive(Default)]
@@ -34,6 +36,8 @@ pub(super) struct MainConf {
     /// Endpoints; [`ActivePlan::endpoint`] is an index.
     pub endpoints: Vec<EndpointConf>,
     pub sites: Vec<Site>,
+    /// What the workers share, where there is any endpoint.
+    pub zone: Option<Zone>,
     /// Whether any location has `redis_cache`.
     pub looks_up_in_place: bool,
     /// Whether any location stores.
@@ -326,6 +330,13 @@ impl MainConf {
             tls,
         });
         Ok(self.endpoints.len() - 1)
+    }
+
+    /// The late invalidations of an endpoint, in a worker.
+    pub fn pending(&self, endpoint: usize) -> Pending {
+        // SAFETY: a worker runs when nginx has made the zone.
+        let pending = self.zone.map(|zone| unsafe { zone.pending(endpoint) });
+        pending.unwrap_or(Pending::new(&[], endpoint))
     }
 
     /// The configuration of the http block that a request, cycle or configuration belongs to.

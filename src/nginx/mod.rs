@@ -66,6 +66,7 @@ mod request;
 mod response;
 mod revalidate;
 mod serve;
+mod shared;
 mod socket;
 #[cfg_attr(not(ngx_feature = "ssl"), path = "no_tls.rs")]
 mod tls;
@@ -184,10 +185,14 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if checks::check_fallbacks(cf).is_err() || phases::register(cf).is_err() {
             return rc::ERROR;
         }
-        match conf::MainConf::of(&*cf) {
-            Some(main) => filter::register(main),
-            None => return rc::ERROR,
+        let Some(main) = Module::main_conf_mut(&*cf) else { return rc::ERROR };
+        if !main.endpoints.is_empty() {
+            main.zone = shared::Zone::request(cf);
+            if main.zone.is_none() {
+                return rc::ERROR;
+            }
         }
+        filter::register(main);
     }
     rc::OK
 }
@@ -215,6 +220,13 @@ unsafe extern "C" fn merge_loc_conf(
 fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// nginx's own clock in milliseconds: it stands still in a turn of the event loop, and is the same
+/// for all workers.
+fn now_of_nginx() -> usize {
+    // SAFETY: a plain value, which nothing changes in the middle of a callback.
+    unsafe { ngx::ffi::ngx_current_msec }
 }
 
 /// The bytes of an nginx string.

@@ -7,19 +7,19 @@ use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
 use redis::Value;
 use socket2::SockAddr;
 
-use super::NAME;
 use super::client::{Client, Server};
 use super::desk::{Desk, Place};
 use super::memory::Memory;
 use super::names::{self, Resolved, Schedule};
-use super::upstream::{Upstream, is_out};
+use super::upstream::Upstream;
+use super::{NAME, now_of_nginx};
 use crate::reason::Reason;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::errand::Task;
 use crate::redis::error_reply;
 use crate::redis::query::Query;
 use crate::redis::reader::Frame;
-use crate::redis::topology::{News, Part, ServerId};
+use crate::redis::topology::{News, Part, Purpose, ServerId};
 
 impl Upstream {
     /// Runs the errands that are due, and gives up queries that nobody waits for.
@@ -27,10 +27,29 @@ impl Upstream {
         for client in self.clients.iter_mut().flatten() {
             client.look_after(now, desk);
         }
+        self.mark_what_is_owed(desk);
         self.resolve_names(now);
         let waits = |query: &Query| query.waiters().any(|waiter| desk.lot.holds(waiter.ticket));
         self.unrouted.retain(|query| query.invalidates() || waits(query));
         self.run_errands(now, desk, memory);
+    }
+
+    /// Has no worker look up pages whose invalidation has not reached Redis, though nobody waits
+    /// for it any more.
+    fn mark_what_is_owed(&self, desk: &Desk) {
+        let now = now_of_nginx();
+        let mark = |query: &Query, purpose| {
+            let waits = query.waiters().any(|waiter| desk.lot.holds(waiter.ticket));
+            if query.invalidates() && !waits {
+                self.pending.mark(query.hash(), purpose, now);
+            }
+        };
+        for (id, client) in self.clients.iter().enumerate() {
+            let queries = client.iter().flat_map(Client::invalidations);
+            queries.for_each(|query| mark(query, self.topology.hears_by(id)));
+        }
+        let nowhere = self.late.iter().chain(&self.unrouted);
+        nowhere.for_each(|query| mark(query, Purpose::Invalidate));
     }
 
     fn resolve_names(&mut self, now: Instant) {
@@ -72,7 +91,11 @@ impl Upstream {
 
     pub(super) fn run_errands(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
         let clients = &self.clients;
-        for (id, errand) in self.topology.due(now, |id| is_out(clients, id, now)) {
+        let is_amiss = |id: ServerId| {
+            let client = clients.get(id).and_then(Option::as_ref);
+            client.is_none_or(|client| client.is_out(now) || client.owes())
+        };
+        for (id, errand) in self.topology.due(now, is_amiss) {
             if let Some(client) = self.client(id) {
                 client.run(errand, desk);
             }
@@ -98,13 +121,10 @@ impl Upstream {
             return;
         }
         for (id, server) in self.wanted() {
-            match self.client(id) {
-                Some(client) if client.server.address == server => self.appoint(id),
-                _ => {
-                    let client = self.client_of(id, server);
-                    let old = self.put(id, client);
-                    self.retire(old, id, desk);
-                }
+            if !self.appoint(id, &server) {
+                let client = self.client_of(id, server);
+                let old = self.put(id, client);
+                self.retire(old, id, desk);
             }
         }
         for id in 0..self.clients.len() {
@@ -115,16 +135,15 @@ impl Upstream {
         }
     }
 
-    /// A server may be something else than before: what it owes is then another one's to do.
-    fn appoint(&mut self, id: ServerId) {
-        let greeting = self.topology.greeting(id);
-        let is_primary = self.topology.is_told_of_invalidations(id);
-        let Some(client) = self.client(id) else { return };
-        client.server.greeting = greeting;
-        if !is_primary {
-            let owed = client.take_owed();
-            owed.into_iter().for_each(|query| self.late.keep(query));
-        }
+    /// Whether the client of a server may stay. What a primary is asked, and owes, is another
+    /// one's to do when it is none any more.
+    fn appoint(&mut self, id: ServerId, address: &Address) -> bool {
+        let (greeting, is_primary) = (self.topology.greeting(id), self.topology.is_primary(id));
+        let Some(Client { server, .. }) = self.client(id) else { return false };
+        let stays = server.address == *address && (is_primary || !server.is_primary);
+        server.greeting = greeting;
+        server.is_primary = is_primary;
+        stays
     }
 
     /// What was asked of a server that is no longer one is asked elsewhere.
@@ -163,6 +182,7 @@ impl Upstream {
             name: format!("{address}/{db}").into(),
             greeting: self.topology.greeting(id),
             redirects: self.topology.is_cluster(),
+            is_primary: self.topology.is_primary(id),
             schedule: (self.conf.resolver.is_some() && address.name().is_some())
                 .then(|| Schedule::new(Instant::now())),
             connections: if is_sentinel { 1 } else { self.conf.connections.connections },

@@ -9,9 +9,11 @@ use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
 use super::desk::{Desk, Report};
 use super::memory::Memory;
+use super::now_of_nginx;
 use crate::parking::Ticket;
 use crate::reason::Reason;
 use crate::redis::owed::Owed;
+use crate::redis::pending::Pending;
 use crate::redis::query::{Command, Query, Route, Waiter};
 use crate::redis::topology::{Choice, Purpose, ServerId, Topology, redirection};
 use crate::warnings::Warnings;
@@ -28,6 +30,8 @@ pub(super) struct Upstream {
     pub unrouted: Vec<Query>,
     /// Invalidations that wait until there is a server for them.
     pub late: Owed,
+    /// Invalidations that are late, of all workers.
+    pub pending: Pending,
     pub warnings: Warnings,
 }
 
@@ -71,6 +75,7 @@ impl Upstream {
             clients: Vec::new(),
             unrouted: Vec::new(),
             late: Owed::default(),
+            pending: main.pending(at),
             warnings: Warnings::default(),
         };
         for (id, server) in upstream.wanted() {
@@ -81,9 +86,10 @@ impl Upstream {
 
     /// Whether [`Self::tick`] has anything to do.
     pub fn needs_upkeep(&self) -> bool {
-        let mut clients = self.clients.iter().flatten();
-        self.topology.needs_upkeep()
-            || clients.any(|client| client.server.schedule.is_some() || client.owes())
+        let is_busy = |client: &Client| {
+            client.server.schedule.is_some() || client.invalidations().next().is_some()
+        };
+        self.topology.needs_upkeep() || self.clients.iter().flatten().any(is_busy)
     }
 
     /// Whether a lookup may be asked now, and of whom. A refusal is answered at once.
@@ -95,7 +101,21 @@ impl Upstream {
         desk: &mut Desk,
     ) -> Result<Admitted, Refusal> {
         let admit = |client: &mut Client, desk: &mut Desk| client.admit(key, max_size, now, desk);
-        self.admit_by(key, Purpose::Read, now, desk, admit)
+        let admitted = self.admit_by(key, Purpose::Read, now, desk, admit)?;
+        let (hash, heard_by) = match admitted {
+            Admitted::Server(id, admitted) => (admitted.hash, self.topology.hears_by(id)),
+            Admitted::Later => (hash_of(key), Purpose::Invalidate),
+        };
+        if self.pending.has(hash, heard_by, now_of_nginx()) {
+            return Err(Refusal { reason: Reason::Pending, server: admitted.server() });
+        }
+        Ok(admitted)
+    }
+
+    /// An invalidation may be late from now on: its request does not wait for it any longer.
+    pub fn is_late(&self, key: &[u8], purpose: Purpose, desk: &mut Desk) {
+        self.pending.mark(hash_of(key), purpose, now_of_nginx());
+        desk.events.tick_soon();
     }
 
     /// Whether a command that writes `key` may be sent now, and to whom.
@@ -282,6 +302,6 @@ impl Upstream {
     }
 }
 
-pub(super) fn is_out(clients: &[Option<Client>], id: ServerId, now: Instant) -> bool {
+fn is_out(clients: &[Option<Client>], id: ServerId, now: Instant) -> bool {
     clients.get(id).and_then(Option::as_ref).is_none_or(|client| client.is_out(now))
 }

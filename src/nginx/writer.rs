@@ -121,6 +121,7 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
             Err(refusal) => refusal,
         };
         job = back;
+        worker::with(main, |worker| worker.note_if_late(&job));
         match job.write.on_reply(Written::Fault(reason)) {
             Next::Send => {}
             Next::Failed(reason) => return Err((reason, job.server)),
@@ -131,6 +132,9 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
 
 /// Goes on with a write whose answer is there.
 pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
+    if matches!(answer, Answer::Fault(_)) {
+        worker::with(main, |worker| worker.note_if_late(&job));
+    }
     let next = job.write.on_reply(match answer {
         Answer::Done => Written::Done,
         Answer::Nil => Written::Refused,
@@ -170,6 +174,16 @@ fn warn(main: &MainConf, plan: &ActivePlan, what: &str, server: Option<&str>, re
 }
 
 impl Worker {
+    /// The next step of a write has failed, for its request.
+    fn note_if_late(&mut self, job: &Job) -> Option<()> {
+        if job.is_carried_out_late() {
+            let key = job.write.key()?;
+            let upstream = &self.endpoints.get(job.plan.endpoint)?.upstream;
+            upstream.is_late(key, job.write.purpose(), &mut self.desk);
+        }
+        Some(())
+    }
+
     /// Parks a write and sends its next command.
     fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
         let (active, began) = (job.plan, job.began);

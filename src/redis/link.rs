@@ -239,6 +239,16 @@ impl Link {
         self.owed.take(usize::MAX)
     }
 
+    /// Every invalidation that is not known to be carried out.
+    pub fn invalidations(&self) -> impl Iterator<Item = &Query> {
+        let in_flight = self.in_flight.iter().filter_map(|sent| match sent {
+            Sent::Query(query) => Some(query),
+            _ => None,
+        });
+        let asked = in_flight.chain(&self.unsent).filter(|query| query.invalidates());
+        self.owed.iter().chain(asked)
+    }
+
     /// Has what is owed sent before anything else: all of it, or one to see whether it is taken.
     pub fn pay(&mut self, all: bool) {
         self.pays = if all { usize::MAX } else { self.pays.max(1) };

@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod link;
 pub mod oversize;
 pub mod owed;
+pub mod pending;
 pub mod query;
 pub mod reader;
 pub mod topology;

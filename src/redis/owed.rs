@@ -40,6 +40,11 @@ impl Owed {
         }
     }
 
+    /// All that are kept, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Query> {
+        self.queries.iter()
+    }
+
     /// So many of them, the oldest first.
     pub fn take(&mut self, count: usize) -> Vec<Query> {
         let count = count.min(self.queries.len());

@@ -158,6 +158,11 @@ impl Write {
         }
     }
 
+    /// The key that the next command is about.
+    pub fn key(&self) -> Option<&[u8]> {
+        Some(&self.steps.front()?.key)
+    }
+
     /// The next command, and the key that it is about.
     pub fn command(&self) -> Option<(&[u8], Vec<u8>)> {
         let step = self.steps.front()?;

@@ -2,7 +2,9 @@
 else is asked on its connection."""
 
 import itertools
+import os
 import signal
+import time
 
 import pytest
 from support.origin import Answer
@@ -87,3 +89,60 @@ def test_a_worker_that_ends_does_not_wait_for_it(nginx, redis):
     nginx.reload()
     wait_for(lambda: not set(before) & set(nginx.workers()), "the old workers to end", 5)
     redis.resume()
+
+
+@pytest.fixture
+def workers(store, io, versions):
+    """An nginx of two workers; who comes anew gets to any of them."""
+    if io == "blocking":
+        pytest.skip("a blocking write that fails is dropped")
+    return store(QUICK, workers=2, allow_alerts=True)
+
+
+def every_worker(nginx, target="/p", count=20):
+    """The answers to clients that come one by one, each on a connection of its own."""
+    answers = []
+    for _ in range(count):
+        with nginx.client() as client:
+            answers.append(client.get(target))
+    return answers
+
+
+def test_no_worker_looks_the_page_up_meanwhile(workers, redis):
+    nginx = workers
+    stored(nginx, redis)
+    every_worker(nginx)
+    redis.pause()
+    assert nginx.request("POST", "/p", body=b"x").body == b"version 1"
+    answers = every_worker(nginx)
+    assert {answer.body for answer in answers} == {b"version 1"}
+    assert {answer.cache for answer in answers} == {("fwd=miss", "pending/fault")}
+    redis.resume()
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        answers = every_worker(nginx)
+        assert {answer.body for answer in answers} == {b"version 1"}
+    assert ("hit", "fresh") in {answer.cache for answer in answers}
+
+
+def test_other_pages_are_looked_up_meanwhile(workers, redis):
+    nginx = workers
+    stored(nginx, redis)
+    nginx.get("/other")
+    wait_for(lambda: redis.client().get(key_of(nginx, "/other")), "the page in Redis")
+    redis.pause()
+    nginx.request("POST", "/p", body=b"x")
+    redis.resume()
+    wait_for(lambda: nginx.get("/other").cache == ("hit", "fresh"), "a hit", 1)
+
+
+def test_a_worker_that_dies_leaves_nothing_behind(workers, redis):
+    """Its late invalidations are lost with it, and nobody waits for them."""
+    nginx = workers
+    stored(nginx, redis)
+    redis.pause()
+    nginx.request("POST", "/p", body=b"x")
+    for pid in nginx.workers():
+        os.kill(pid, signal.SIGKILL)
+    redis.resume()
+    wait_for(lambda: nginx.get("/p").cache == ("hit", "fresh"), "a hit", 5)

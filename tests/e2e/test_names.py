@@ -48,19 +48,7 @@ def pair(tmp_path):
 
 
 @pytest.fixture
-def system(tmp_path):
-    """The environment in which the system's resolver knows NAME: `system("127.0.0.1")`."""
-
-    def system(*addresses):
-        hosts = tmp_path / "hosts"
-        hosts.write_text("".join(f"{address} {NAME}\n" for address in addresses))
-        return {"LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_HOSTS": str(hosts)}
-
-    return system
-
-
-@pytest.fixture
-def named(serve, dns, pair, system):
+def named(serve, dns, pair, hosts):
     """An nginx that asks NAME, which is at 127.0.0.1. Both servers have the same ten pages, and
     one that tells which of them it is."""
 
@@ -76,7 +64,7 @@ def named(serve, dns, pair, system):
             location=resolver if place == "location" else "",
             http=http + ("" if place == "location" else resolver),
             target=target,
-            environment=system(*known),
+            environment=hosts({NAME: known}),
             **arguments,
         )
         for server in pair:
@@ -248,13 +236,13 @@ def test_the_name_moves_back_and_forth_under_load(named, dns, pair):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_without_a_resolver_a_name_is_resolved_at_the_start_alone(named, dns, pair, system, place):
+def test_without_a_resolver_a_name_is_resolved_at_the_start_alone(named, dns, pair, hosts, place):
     old, new = pair
     nginx = named(place, resolver="")
     assert where(nginx) == old.host
     dns.records[NAME] = [new.host]
     time.sleep(2.5)
-    system(new.host)
+    hosts({NAME: [new.host]})
     assert where(nginx) == old.host and dns.questions == []
     before = set(nginx.workers())
     nginx.reload()

@@ -6,6 +6,7 @@ import pytest
 from support.fake_redis import bulk
 from support.fake_topology import FakeSentinel, array, text
 from support.ports import free_port, wait_for
+from support.redis_server import RedisServer
 from support.sentinel import Watched
 from support.stored import key_of
 from support.upstream import BREAKER, QUICK, asked, start, stored
@@ -185,6 +186,36 @@ def test_a_sentinel_that_is_behind_stands_first(store, sentinel, tmp_path):
             assert client.exists(key_of(nginx, "/p"))
     finally:
         watched.stop()
+
+
+@pytest.mark.parametrize("new_primary", ["answers", "is killed for a moment"])
+def test_sentinels_that_are_behind_are_not_believed(store, tmp_path, new_primary):
+    """Two that were cut off stand before the one that knows of the failover; what they name
+    is there, takes writes and has the pages of before."""
+    old, new = (RedisServer(tmp_path / name).start() for name in ("old", "new"))
+    behind = [FakeSentinel((LOCAL, old.port)) for _ in range(2)]
+    knows = FakeSentinel((LOCAL, new.port))
+    knows.epoch = 2
+    try:
+        ports = " ".join(f"{LOCAL}:{one.port}" for one in [*behind, knows])
+        nginx = start(store, f"sentinel main {ports}; db 1; {BREAKER}", QUICK)
+        wait_for(lambda: asked(nginx.get("/q")) == new.port, "the new primary", 5)
+        old.set(key_of(nginx, "/p"), stored("old"))
+        if new_primary != "answers":
+            new.kill()
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            response = nginx.get("/p")
+            assert response.body == b"app /p", response.cache
+            assert asked(response) in (new.port, None)
+            time.sleep(0.02)
+        if new_primary != "answers":
+            new.start()
+        wait_for(lambda: nginx.get("/p").cache == ("hit", "fresh"), "a hit", 3)
+        assert asked(nginx.get("/p")) == new.port
+    finally:
+        for server in (*behind, knows, old, new):
+            server.stop()
 
 
 def test_another_primary_is_told(store, sentinel, redis):

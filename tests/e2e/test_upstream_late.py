@@ -5,11 +5,13 @@ import time
 
 import pytest
 from support.cluster import Cluster
+from support.origin import Answer
+from support.pages import FRESH
 from support.ports import wait_for
 from support.redis_server import RedisServer
 from support.sentinel import Watched
 from support.stored import key_of
-from support.upstream import BREAKER, start, stored
+from support.upstream import BREAKER, QUICK, start, stored
 
 pytestmark = pytest.mark.usefixtures("cacheable")
 SECONDS = 3
@@ -64,7 +66,11 @@ class Sentinels(Watched):
 
 
 class Nodes(Cluster):
-    block = property(lambda self: f"cluster; server {self.url};")
+    """All primaries are in the configuration: the one that dies is too."""
+
+    @property
+    def block(self) -> str:
+        return "cluster;" + "".join(f" server {node.url};" for node in self.primaries)
 
     def lay(self, key, value):
         self.set(key, value)
@@ -98,6 +104,7 @@ def place(request, tmp_path):
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_page_is_invalidated_while_its_server_hangs(store, place, times):
+    """Three times, so that the first finds out and the last finds the breaker open."""
     nginx = start(store, place.block)
     key = key_of(nginx, "/p")
     wait_for(lambda: nginx.get("/warm").cache[0] == "hit", "a hit", SECONDS)
@@ -122,3 +129,51 @@ def test_a_page_is_invalidated_while_its_server_hangs(store, place, times):
         for _ in range(50):
             assert nginx.get("/p").body == b"app /p"
             time.sleep(0.02)
+
+
+def test_a_page_that_the_answer_names_is_invalidated_too(store, place, origin):
+    """The first of two tombstones has used up the time of its request."""
+    nginx = start(store, place.block)
+    wait_for(lambda: nginx.get("/warm").cache[0] == "hit", "a hit", SECONDS)
+    server = place.lay(key_of(nginx, "/p"), stored("old"))
+    laid = (f"/named{n}" for n in range(50))
+    named = next(to for to in laid if place.lay(key_of(nginx, to), stored("old")) is server)
+    assert nginx.get("/p").body == nginx.get(named).body == b"old"
+
+    def answer(asked):
+        location = [("Location", named)] if asked.method == "POST" else []
+        return Answer(b"app", headers=[*FRESH, *location])
+
+    origin.answer = answer
+    server.pause()
+    assert nginx.request("POST", "/p", body=b"x").body == b"app"
+    place.recover(server)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        assert nginx.get("/p").body == nginx.get(named).body == b"app"
+        time.sleep(0.01)
+
+
+def test_every_backup_is_told(store, tmp_path):
+    servers = [RedisServer(tmp_path / f"server{n}").start() for n in range(3)]
+    try:
+        first, *backups = servers
+        block = f"server {first.url};" + "".join(f"server {s.url} backup;" for s in backups)
+        nginx = start(store, f"{block} {BREAKER}", QUICK)
+        key = key_of(nginx, "/p")
+        for server in servers:
+            server.set(key, stored("old"))
+        assert nginx.get("/p").body == b"old"
+        backups[1].pause()
+        assert nginx.request("POST", "/p", body=b"x").body == b"app /p"
+        assert all(b"gone=" in server.client().get(key) for server in servers[:2])
+        backups[1].resume()
+        wait_for(lambda: b"gone=" in backups[1].client().get(key), "the second backup", SECONDS)
+        first.kill()
+        backups[0].kill()
+        for _ in range(30):
+            assert nginx.get("/p").body == b"app /p"
+            time.sleep(0.02)
+    finally:
+        for server in servers:
+            server.stop()

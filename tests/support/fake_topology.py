@@ -14,12 +14,14 @@ def text(value) -> bytes:
 
 
 class FakeSentinel(FakeRedis):
-    """Names `primary`, a pair of host and port, or answers with those bytes; None is unknown.
+    """Names `primary`, a pair of host and port, or answers with those bytes; None is unknown. What
+    it knows is of `epoch`.
     `tell` publishes +switch-master to who subscribed."""
 
     def __init__(self, primary=None, port: int | None = None):
         super().__init__(port)
         self.primary = primary
+        self.epoch = 1
         self.replicas: list[tuple[str, int]] = []
         self.subscribers: set[socket.socket] = set()
         self.pushes: set[socket.socket] = set()
@@ -59,7 +61,7 @@ class FakeSentinel(FakeRedis):
     def _server(self, conn, role, host, port, more=None) -> bytes:
         """A server with its fields: a map for who speaks RESP3, else a list."""
         fields = {"name": "main", "ip": host, "port": port, "runid": "f" * 40, "flags": role,
-                  "link-pending-commands": 0, "role-reported": role, "config-epoch": 1,
+                  "link-pending-commands": 0, "role-reported": role, "config-epoch": self.epoch,
                   **(more or {})}  # fmt: skip
         words = b"".join(text(word) for pair in fields.items() for word in pair)
         if conn in self.pushes:

@@ -257,10 +257,15 @@ impl Topology {
         matches!(self.way, Way::Cluster { .. })
     }
 
-    /// Whether it is this server that invalidations are for, as things stand.
-    pub fn is_told_of_invalidations(&self, id: ServerId) -> bool {
-        let part = self.server(id).map(|known| known.part);
-        matches!(self.way, Way::Listed) || part == Some(Part::Primary)
+    /// Whether a server has pages of its own, as things stand, and no replica's.
+    pub fn is_primary(&self, id: ServerId) -> bool {
+        self.server(id).is_some_and(|known| matches!(known.part, Part::Primary | Part::Backup))
+    }
+
+    /// By which invalidations a server comes to know of one.
+    pub fn hears_by(&self, id: ServerId) -> Purpose {
+        let backup = self.backups.iter().position(|backup| *backup == id);
+        backup.map_or(Purpose::Invalidate, Purpose::InvalidateBackup)
     }
 
     /// What connections to a server are introduced with.

@@ -1,0 +1,77 @@
+"""What visitors see while something of Redis fails, and how long it takes until they get hits."""
+
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from .ports import wait_for
+from .visitors import Site, Visitors
+
+# What was changed before the fault has reached the replicas.
+SETTLE = 0.4
+AFTERWARDS = 1.0
+# Pages that are changed during the fault: what is changed then may be lost with a server.
+RESTLESS = frozenset({0, 1})
+
+
+@dataclass
+class Outage:
+    """`fault` begins it, `recovered` waits until Redis serves all pages again by its own account,
+    `afterwards` puts things in order; visitors come all the while. `grace` is in seconds."""
+
+    fault: Callable[[], object]
+    recovered: Callable[[], object] = lambda: None
+    afterwards: Callable[[], object] = lambda: None
+    grace: float = 0.0
+
+    def judge(self, nginx, site: Site) -> "Figures":
+        pages = range(len(site.versions))
+        with Visitors(nginx, site, threads=4, restless=RESTLESS, grace=self.grace) as visitors:
+            hits = lambda since: {n for when, n in visitors.seen if when >= since}  # noqa: E731
+            started = time.monotonic()
+            wait_for(lambda: len(hits(started)) == len(pages), "hits of all pages")
+            visitors.trouble.set()
+            time.sleep(SETTLE)
+            reads, sent = visitors.reads, visitors.hits
+            began = time.monotonic()
+            self.fault()
+            self.recovered()
+            back = time.monotonic()
+            during = Share(visitors.reads - reads, visitors.hits - sent)
+            wait_for(lambda: len(hits(back)) == len(pages), "hits of all pages again", 20)
+            seen = list(visitors.seen)
+            visitors.trouble.clear()
+            self.afterwards()
+            time.sleep(AFTERWARDS)
+        first = max(min(when for when, n in seen if n == page and when >= back) for page in pages)
+        return Figures(visitors, back - began, first - back, during)
+
+
+@dataclass
+class Share:
+    reads: int
+    hits: int
+
+    def __str__(self):
+        return f"{100 * self.hits / self.reads:.0f} %" if self.reads else "-"
+
+
+@dataclass
+class Figures:
+    """`recovery` is Redis's own, `until_hits` what nginx took after it, both in seconds; `during`
+    is of the time until that recovery."""
+
+    visitors: Visitors
+    recovery: float
+    until_hits: float
+    during: Share
+
+    def row(self) -> dict[str, str]:
+        return {
+            "Redis's own recovery": f"{self.recovery:.2f} s",
+            "hits again after it": f"{self.until_hits:.2f} s",
+            "hits meanwhile": str(self.during),
+            "slowest answer": f"{self.visitors.slowest:.2f} s",
+            "answers": str(self.visitors.reads),
+            "wrong": str(len(self.visitors.wrong)),
+        }
