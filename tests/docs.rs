@@ -263,6 +263,7 @@ fn links_lead_somewhere() {
         "docs/migrating.md",
         "docs/operations.md",
         "docs/packaging.md",
+        "docs/reliability.md",
         "docs/rfc9111.md",
         "tests/vectors/README.md",
     ];

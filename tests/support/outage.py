@@ -52,8 +52,12 @@ class Share:
     reads: int
     hits: int
 
+    @property
+    def of_all(self) -> float:
+        return self.hits / self.reads if self.reads else 0.0
+
     def __str__(self):
-        return f"{100 * self.hits / self.reads:.0f} %" if self.reads else "-"
+        return f"{100 * self.of_all:.0f} %" if self.reads else "-"
 
 
 @dataclass
@@ -66,12 +70,15 @@ class Figures:
     until_hits: float
     during: Share
 
-    def row(self) -> dict[str, str]:
-        return {
-            "Redis's own recovery": f"{self.recovery:.2f} s",
-            "hits again after it": f"{self.until_hits:.2f} s",
-            "hits meanwhile": str(self.during),
-            "slowest answer": f"{self.visitors.slowest:.2f} s",
-            "answers": str(self.visitors.reads),
-            "wrong": str(len(self.visitors.wrong)),
-        }
+
+def row(outages: list[Figures]) -> dict[str, str]:
+    """The worst that was seen, of an outage or of several, as cells of a table."""
+    share = min((one.during for one in outages), key=lambda during: during.of_all)
+    return {
+        "Redis's own recovery": f"{max(one.recovery for one in outages):.2f} s",
+        "hits again after it": f"{max(one.until_hits for one in outages):.2f} s",
+        "hits meanwhile": str(share),
+        "slowest answer": f"{max(one.visitors.slowest for one in outages):.2f} s",
+        "answers": str(sum(one.visitors.reads for one in outages)),
+        "wrong": str(sum(len(one.visitors.wrong) for one in outages)),
+    }
