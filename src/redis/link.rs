@@ -224,36 +224,6 @@ impl Link {
         }
     }
 
-    /// Keeps invalidations that could not be carried out, for when the server is back.
-    pub fn owe(&mut self, queries: Vec<Query>) {
-        queries.into_iter().for_each(|query| self.owed.keep(query));
-    }
-
-    /// Whether invalidations wait for the server to be back.
-    pub fn owes(&self) -> bool {
-        !self.owed.is_empty()
-    }
-
-    /// The invalidations that wait for the server to be back.
-    pub fn take_owed(&mut self) -> Vec<Query> {
-        self.owed.take(usize::MAX)
-    }
-
-    /// Every invalidation that is not known to be carried out.
-    pub fn invalidations(&self) -> impl Iterator<Item = &Query> {
-        let in_flight = self.in_flight.iter().filter_map(|sent| match sent {
-            Sent::Query(query) => Some(query),
-            _ => None,
-        });
-        let asked = in_flight.chain(&self.unsent).filter(|query| query.invalidates());
-        self.owed.iter().chain(asked)
-    }
-
-    /// Has what is owed sent before anything else: all of it, or one to see whether it is taken.
-    pub fn pay(&mut self, all: bool) {
-        self.pays = if all { usize::MAX } else { self.pays.max(1) };
-    }
-
     /// Moves as many lookups as the window allows into the bytes to be written; those for whom
     /// nobody `waits` any more are left out.
     pub fn pump(&mut self, waits: impl Fn(Ticket) -> bool) {
@@ -263,11 +233,7 @@ impl Link {
         if !self.errands.is_empty() {
             self.send_errands();
         }
-        let pays = std::mem::take(&mut self.pays);
-        if pays > 0 && self.owes() {
-            let owed = self.owed.take(pays);
-            self.retry(owed);
-        }
+        self.pay_now();
         while self.in_flight.len() < self.window.allows() {
             let Some(mut query) = self.unsent.pop_front() else { break };
             if self.shared.get(&query.hash) == Some(&self.first_unsent) {
@@ -430,5 +396,6 @@ fn is_reply_to(query: &Query, frame: &Frame) -> bool {
     }
 }
 
+mod debts;
 #[cfg(test)]
 mod tests;
