@@ -8,9 +8,9 @@ import hashlib
 import re
 
 import pytest
-from conftest import BUDGET
 from support.nginx import ROOT
 from support.origin import Answer
+from support.site import BUDGET
 from support.stored import page
 
 TEXT = (ROOT / "docs/migrating.md").read_text()

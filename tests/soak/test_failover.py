@@ -178,7 +178,8 @@ def test_sentinel(judge, running, tmp_path, how):
         watched.wait_replicas()
 
     what = "SENTINEL FAILOVER" if how == "told" else f"the primary {how}"
-    judge(f"Sentinel, {what}", f"{watched.directive} db 1;", Outage(fault, recovered, afterwards))
+    judge(f"Sentinel, {what}", f"{watched.directive} db 1;",
+          Outage(fault, recovered, afterwards, watched.wait_handed_on))  # fmt: skip
 
 
 def test_sentinels_are_lost(judge, running, tmp_path):
@@ -201,7 +202,7 @@ def test_sentinels_are_lost(judge, running, tmp_path):
         bring_back(lost[0], "killed")
         watched.wait_replicas()
 
-    outage = Outage(fault, recovered, afterwards)
+    outage = Outage(fault, recovered, afterwards, watched.wait_handed_on)
     judge("Sentinel, two Sentinels and the primary killed", f"{watched.directive} db 1;", outage)
 
 
@@ -234,7 +235,7 @@ def test_cluster(judge, running, tmp_path, how):
 
     what = "CLUSTER FAILOVER" if how == "told" else f"a primary {how}"
     judge(f"Cluster, {what}", f"cluster; server {cluster.url};",
-          Outage(fault, recovered, afterwards))  # fmt: skip
+          Outage(fault, recovered, afterwards, cluster.wait_handed_on))  # fmt: skip
 
 
 def test_resharding(judge, running, tmp_path):

@@ -6,7 +6,7 @@ import redis
 from redis.crc import key_slot
 
 from .ports import free_port, wait_for
-from .redis_server import RedisServer
+from .redis_server import RedisServer, wait_handed_on
 
 SLOTS = 16384
 
@@ -163,6 +163,13 @@ class Cluster:
         for node in self.nodes:
             if node.answers():
                 wait_for(lambda node=node: replica.port in self.ports(node), "a failover", seconds)
+
+    def wait_handed_on(self):
+        """Waits until all replicas have what their primaries have confirmed so far."""
+        for port in self.ports():
+            primary = self.node(port)
+            with self.connect(primary) as one, self.connect(self.replica_of(primary)) as two:
+                wait_handed_on(one, two)
 
     def add_user(self, name: str, *rules: str):
         for node in self.nodes:

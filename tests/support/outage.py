@@ -7,8 +7,6 @@ from typing import Callable
 from .ports import wait_for
 from .visitors import Site, Visitors
 
-# What was changed before the fault has reached the replicas.
-SETTLE = 0.4
 AFTERWARDS = 1.0
 # Pages that are changed during the fault: what is changed then may be lost with a server.
 RESTLESS = frozenset({0, 1})
@@ -16,12 +14,14 @@ RESTLESS = frozenset({0, 1})
 
 @dataclass
 class Outage:
-    """`fault` begins it, `recovered` waits until Redis serves all pages again by its own account,
-    `afterwards` puts things in order; visitors come all the while. `grace` is in seconds."""
+    """`prepared` waits until what was changed before has reached the replicas, `fault` begins it,
+    `recovered` waits until Redis serves all pages again by its own account, `afterwards` puts
+    things in order; visitors come all the while. `grace` is in seconds."""
 
     fault: Callable[[], object]
     recovered: Callable[[], object] = lambda: None
     afterwards: Callable[[], object] = lambda: None
+    prepared: Callable[[], object] = lambda: None
     grace: float = 0.0
 
     def judge(self, nginx, site: Site) -> "Figures":
@@ -31,7 +31,9 @@ class Outage:
             started = time.monotonic()
             wait_for(lambda: len(hits(started)) == len(pages), "hits of all pages")
             visitors.trouble.set()
-            time.sleep(SETTLE)
+            # Changes that had begun by then are answered.
+            time.sleep(0.2)
+            self.prepared()
             reads, sent = visitors.reads, visitors.hits
             began = time.monotonic()
             self.fault()

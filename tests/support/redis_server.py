@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from .certificates import Pair
 
 
+def wait_handed_on(primary: redis.Redis, replica: redis.Redis):
+    """Waits until a replica has what its primary has confirmed so far."""
+    wanted = primary.info("replication")["master_repl_offset"]
+    has = lambda: replica.info("replication").get("slave_repl_offset", 0) >= wanted  # noqa: E731
+    wait_for(has, "the replica to have it all")
+
+
 class RedisServer:
     """`tls` is the certificate of a server with TLS, `authority` the file of who issues those of
     its clients; it asks for them where `--tls-auth-clients yes` is among the arguments. `program`

@@ -6,7 +6,7 @@ from pathlib import Path
 import redis
 
 from .ports import wait_for
-from .redis_server import RedisServer
+from .redis_server import RedisServer, wait_handed_on
 
 
 class Sentinel(RedisServer):
@@ -194,6 +194,12 @@ class Watched:
     def set(self, key, value, **arguments):
         with self.connect(self.primary) as client:
             client.set(key, value, **arguments)
+
+    def wait_handed_on(self):
+        """Waits until all replicas have what the primary has confirmed so far."""
+        for replica in self.replicas:
+            with self.connect(self.primary) as primary, self.connect(replica) as client:
+                wait_handed_on(primary, client)
 
     def wait_for_key(self, server, key, seconds: float = 10):
         with self.connect(server) as client:
