@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::replication::{self, Report};
-use super::slots::{self, Range, SLOTS};
+use super::slots::SLOTS;
 use super::{Part, ServerId, Shard, Topology, Way, sentinel};
 use crate::reason::Reason;
 use crate::redis::endpoint::Address;
 use crate::redis::errand::{Errand, Task};
 
 /// How often it is asked while all is well, and while something is amiss.
-const CLUSTER_PERIOD: Duration = Duration::from_secs(30);
+pub(super) const CLUSTER_PERIOD: Duration = Duration::from_secs(30);
 const SENTINEL_PERIOD: Duration = Duration::from_secs(1);
 const AMISS_PERIOD: Duration = Duration::from_millis(500);
 
@@ -43,6 +43,8 @@ pub struct Discovery {
     subscribed: Vec<ServerId>,
     /// Answers in a row that were older than what is known.
     older: usize,
+    /// Whether the last answer about the primary was not believed.
+    doubted: bool,
 }
 
 impl Discovery {
@@ -56,6 +58,7 @@ impl Discovery {
             hopeful: true,
             subscribed: Vec::new(),
             older: 0,
+            doubted: false,
         }
     }
 
@@ -64,12 +67,12 @@ impl Discovery {
         self.hopeful
     }
 
-    fn hurry(&mut self, now: Instant) {
+    pub(super) fn hurry(&mut self, now: Instant) {
         let soonest = self.last.map_or(now, |last| (last + PAUSE).max(now));
         self.due = self.due.min(soonest);
     }
 
-    fn succeeded(&mut self, now: Instant, period: Duration) {
+    pub(super) fn succeeded(&mut self, now: Instant, period: Duration) {
         self.asked = None;
         self.failures = 0;
         self.hopeful = false;
@@ -273,17 +276,23 @@ impl Topology {
         Ok(())
     }
 
-    /// The highest epoch is believed; a lower one when all sentinels agree on it, as after they
-    /// were set up anew.
+    /// A higher epoch is believed. Another primary in the same or a lower one is when all
+    /// sentinels agree on it, as after they were set up anew.
     fn take_primary(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::primary(reply).ok_or(Reason::Topology)?;
         self.discovery.succeeded(now, SENTINEL_PERIOD);
         let before = self.shards.first().map(|shard| shard.primary);
         let sentinels = self.sources().count();
+        let known = before.and_then(|id| self.server(id)).map(|known| known.address.clone());
         let Way::Sentinel { epoch, .. } = &mut self.way else { return Ok(News::Nothing) };
-        let is_older = found.epoch < *epoch;
-        self.discovery.older = if is_older { self.discovery.older + 1 } else { 0 };
-        if is_older && self.discovery.older < sentinels {
+        let is_other = known.as_ref().is_some_and(|known| *known != found.address);
+        self.discovery.doubted = known.is_some() && found.failing_over;
+        if !self.discovery.doubted {
+            let is_older = found.epoch < *epoch || (found.epoch == *epoch && is_other);
+            self.discovery.older = if is_older { self.discovery.older + 1 } else { 0 };
+            self.discovery.doubted = is_older && self.discovery.older < sentinels;
+        }
+        if self.discovery.doubted {
             return Ok(News::Nothing);
         }
         self.discovery.older = 0;
@@ -299,7 +308,7 @@ impl Topology {
 
     fn take_replicas(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::replicas(reply).ok_or(Reason::Topology)?;
-        if self.discovery.older > 0 {
+        if self.discovery.doubted {
             return Ok(News::Nothing);
         }
         let replicas: Vec<ServerId> =
@@ -311,51 +320,9 @@ impl Topology {
         Ok(News::Nothing)
     }
 
-    fn take_slots(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
-        let taken = self.try_take_slots(id, reply, now);
-        self.forget_others(now);
-        taken
-    }
-
-    fn try_take_slots(
-        &mut self,
-        id: ServerId,
-        reply: &Value,
-        now: Instant,
-    ) -> Result<News, Reason> {
-        let asked = self.server(id).map(|known| known.address.clone()).ok_or(Reason::Topology)?;
-        let ranges =
-            slots::ranges(reply, &asked, self.resolves).filter(|ranges| !ranges.is_empty());
-        let ranges = ranges.ok_or(Reason::Topology)?;
-        let mut slots = vec![None; usize::from(SLOTS)];
-        let mut shards: Vec<Shard> = Vec::new();
-        for Range { slots: (first, last), servers } in &ranges {
-            let (primary, replicas) = servers.split_first().ok_or(Reason::Topology)?;
-            let primary = self.find_or_add(primary, Part::Replica).ok_or(Reason::Topology)?;
-            let replicas: Vec<ServerId> =
-                replicas.iter().filter_map(|at| self.find_or_add(at, Part::Replica)).collect();
-            let place = shards.iter().position(|shard| shard.primary == primary);
-            let place = place.unwrap_or_else(|| {
-                shards.push(Shard { primary, replicas });
-                shards.len() - 1
-            });
-            let place = u16::try_from(place).map_err(|_| Reason::Topology)?;
-            let range = usize::from(*first)..=usize::from(*last);
-            slots.get_mut(range).unwrap_or_default().fill(Some(place));
-        }
-        let covered = slots.iter().filter(|place| place.is_some()).count();
-        let is_new = |way: &Way| matches!(way, Way::Cluster { slots: old, .. } if *old != slots);
-        let changed = self.shards != shards || is_new(&self.way);
-        self.shards = shards;
-        self.way = Way::Cluster { slots, covered };
-        self.discovery.succeeded(now, CLUSTER_PERIOD);
-        let serving = self.shards.iter().map(|shard| 1 + shard.replicas.len()).sum();
-        Ok(if changed { News::Slots(serving, covered) } else { News::Nothing })
-    }
-
     /// What servers are follows from the shards; those without a part are forgotten, unless the
     /// configuration names them.
-    fn forget_others(&mut self, now: Instant) {
+    pub(super) fn forget_others(&mut self, now: Instant) {
         for (id, place) in self.known.iter_mut().enumerate() {
             let Some(known) = place else { continue };
             let part = if self.shards.iter().any(|shard| shard.primary == id) {
@@ -375,37 +342,5 @@ impl Topology {
                 known.watch = super::Watch::default();
             }
         }
-    }
-
-    /// A server of a cluster says that a slot has moved to another; the map is asked for soon.
-    pub fn moved(&mut self, slot: u16, to: &Address, now: Instant) -> Option<ServerId> {
-        self.discovery.hurry(now);
-        let id = self.pointed_at(to, now)?;
-        let Way::Cluster { slots, covered } = &mut self.way else { return None };
-        let place = self.shards.iter().position(|shard| shard.primary == id);
-        let place = place.unwrap_or_else(|| {
-            self.shards.push(Shard { primary: id, replicas: Vec::new() });
-            self.shards.len() - 1
-        });
-        let before = slots.get_mut(usize::from(slot))?.replace(u16::try_from(place).ok()?);
-        *covered += usize::from(before.is_none());
-        if let Some(Some(known)) = self.known.get_mut(id) {
-            self.changed |= known.part != Part::Primary;
-            known.part = Part::Primary;
-        }
-        Some(id)
-    }
-
-    /// A server of a cluster says that a key is at another one for this once.
-    pub fn asking(&mut self, at: &Address, now: Instant) -> Option<ServerId> {
-        self.pointed_at(at, now)
-    }
-
-    fn pointed_at(&mut self, address: &Address, now: Instant) -> Option<ServerId> {
-        let id = self.find_or_add(address, Part::Seed)?;
-        if let Some(Some(known)) = self.known.get_mut(id) {
-            known.pointed_at = Some(now);
-        }
-        Some(id)
     }
 }

@@ -5,6 +5,7 @@
 //! up by errands ([`Topology::due`]) and their replies ([`Topology::on_reply`]), by redirections of
 //! a cluster, and by what becomes of connections ([`Topology::trouble`]).
 
+mod cluster;
 mod discovery;
 mod replication;
 mod reply;

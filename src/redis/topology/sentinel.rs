@@ -13,12 +13,15 @@ pub struct Primary {
     pub address: Address,
     /// Higher after every failover.
     pub epoch: u64,
+    /// The sentinel leads a failover: it has the new epoch already, and still the old address.
+    pub failing_over: bool,
 }
 
 /// Reads a reply to SENTINEL MASTER.
 pub fn primary(reply: &Value) -> Option<Primary> {
     let epoch = field(reply, "config-epoch")?.parse().ok()?;
-    Some(Primary { address: address(reply)?, epoch })
+    let failing_over = has_flag(reply, &["failover_in_progress"]);
+    Some(Primary { address: address(reply)?, epoch, failing_over })
 }
 
 /// Reads a reply to SENTINEL REPLICAS: those that the sentinel holds to be up.
@@ -28,8 +31,12 @@ pub fn replicas(reply: &Value) -> Option<Vec<Address>> {
 }
 
 fn is_up(replica: &Value) -> bool {
-    let flags = field(replica, "flags").unwrap_or_default();
-    !flags.split(',').any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"))
+    !has_flag(replica, &["s_down", "o_down", "disconnected"])
+}
+
+fn has_flag(server: &Value, any_of: &[&str]) -> bool {
+    let flags = field(server, "flags").unwrap_or_default();
+    flags.split(',').any(|flag| any_of.contains(&flag))
 }
 
 fn address(server: &Value) -> Option<Address> {
@@ -50,7 +57,8 @@ mod tests {
             $12\r\nconfig-epoch\r\n$1\r\n3\r\n";
         for head in [&b"%4\r\n"[..], b"*8\r\n"] {
             let reply = redis::parse_redis_value(&[head, fields].concat()).unwrap();
-            let wanted = Primary { address: Address::tcp("127.0.0.1", 7000), epoch: 3 };
+            let address = Address::tcp("127.0.0.1", 7000);
+            let wanted = Primary { address, epoch: 3, failing_over: false };
             assert_eq!(primary(&reply), Some(wanted));
         }
         assert_eq!(primary(&Value::Nil), None);

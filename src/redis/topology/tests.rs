@@ -189,6 +189,32 @@ fn an_older_story_is_believed_when_all_tell_it() {
 }
 
 #[test]
+fn a_sentinel_that_leads_a_failover_is_not_believed_before_its_end() {
+    let now = Instant::now();
+    let mut topology = sentinels(ReadFrom::Primary, now);
+    let leading = |port: u16, epoch: &str| {
+        let flags = "master,failover_in_progress";
+        let port = port.to_string();
+        fields(&[("ip", "127.0.0.1"), ("port", &port), ("config-epoch", epoch), ("flags", flags)])
+    };
+    let mut tell = |id, reply, wanted| {
+        topology.on_reply(id, Task::Primary, Ok(reply), now);
+        let choice = topology.choose(b"k", Purpose::Read, now, UP);
+        assert_eq!(port_of(&topology, choice), Some(wanted));
+    };
+    tell(0, leading(7000, "1"), 7000);
+    tell(0, leading(7000, "2"), 7000);
+    tell(1, master(7001, 2), 7001);
+    for _ in 0..5 {
+        tell(0, leading(7000, "2"), 7001);
+    }
+    tell(0, master(7001, 2), 7001);
+    // Others of the same epoch: one sentinel alone is not believed.
+    tell(0, master(7000, 2), 7001);
+    tell(1, master(7000, 2), 7000);
+}
+
+#[test]
 fn a_sentinel_that_names_a_replica_is_behind() {
     let now = Instant::now();
     let mut topology = sentinels(ReadFrom::Primary, now);
