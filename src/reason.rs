@@ -230,6 +230,12 @@ impl Reason {
         )
     }
 
+    /// Whether a server that answers a command so will do so again: there is no use in sending it
+    /// later.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::NoPerm)
+    }
+
     /// Whether the application may store its answer under the key: it is told the key after a
     /// miss and after a bypass that the configuration asked for, never after a fault.
     pub const fn may_fill(self) -> bool {

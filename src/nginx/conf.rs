@@ -36,7 +36,7 @@ pub(super) struct MainConf {
     /// Endpoints; [`ActivePlan::endpoint`] is an index.
     pub endpoints: Vec<EndpointConf>,
     pub sites: Vec<Site>,
-    /// What the workers share, where there is any endpoint.
+    /// What the workers share.
     pub zone: Option<Zone>,
     /// Whether any location has `redis_cache`.
     pub looks_up_in_place: bool,

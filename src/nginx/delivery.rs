@@ -62,7 +62,9 @@ impl Client {
                     desk.report(place, Report::Errand(task, frame));
                 }
                 Some(Event::Reply(query, Frame::Error(code, text)))
-                    if query.route == Route::Direct && is_elsewhere(&code) =>
+                    if self.server.redirects
+                        && query.route == Route::Direct
+                        && is_elsewhere(&code) =>
                 {
                     self.breaker.success();
                     desk.report(place, Report::Elsewhere(query, code, text));
@@ -77,7 +79,7 @@ impl Client {
                         _ => self.breaker.success(),
                     }
                     if query.invalidates() {
-                        self.debts = match fault.is_some_and(is_passing) {
+                        self.debts = match fault.is_some_and(|reason| !reason.is_final()) {
                             true => {
                                 connection.link.owe(vec![query]);
                                 desk.events.tick_soon();
@@ -102,11 +104,6 @@ impl Client {
 /// Whether an error reply of a cluster names the server that has the key.
 fn is_elsewhere(code: &str) -> bool {
     matches!(code, "MOVED" | "ASK")
-}
-
-/// Whether a server that answers so may carry the command out later.
-fn is_passing(reason: Reason) -> bool {
-    is_misplaced(reason) || reason == Reason::Oom
 }
 
 /// Whether a server that answers so is not what it was held for.

@@ -186,11 +186,9 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             return rc::ERROR;
         }
         let Some(main) = Module::main_conf_mut(&*cf) else { return rc::ERROR };
-        if !main.endpoints.is_empty() {
-            main.zone = shared::Zone::request(cf);
-            if main.zone.is_none() {
-                return rc::ERROR;
-            }
+        main.zone = shared::Zone::request(cf);
+        if main.zone.is_none() {
+            return rc::ERROR;
         }
         filter::register(main);
     }

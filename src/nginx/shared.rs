@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 use std::ptr::addr_of_mut;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicUsize;
 
 use ngx::ffi::{
     ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_calloc,
@@ -30,7 +30,7 @@ impl Zone {
         // pages of its own.
         unsafe {
             let mut name = ngx_str_t::from_bytes((*cf).pool, ZONE)?;
-            let size = size_of::<[AtomicU32; PLACES]>() + 8 * ngx_pagesize;
+            let size = size_of::<[AtomicUsize; PLACES]>() + 8 * ngx_pagesize;
             let tag = addr_of_mut!(ngx_http_redis_cache_module).cast();
             let zone = ngx_shared_memory_add(cf, &raw mut name, size, tag).as_mut()?;
             zone.init = Some(init);
@@ -43,9 +43,10 @@ impl Zone {
     /// # Safety
     /// The cycle of the zone is running.
     pub unsafe fn pending(self, upstream: usize) -> Pending {
-        // SAFETY: `init` has set the data to as many marks; the zone is never unmapped in a worker.
+        // SAFETY: `init` has set the data to as many marks. Every configuration with this module has
+        // the zone, so nginx keeps it as long as a worker that uses it.
         let places = unsafe {
-            match (*self.0).data.cast::<AtomicU32>() {
+            match (*self.0).data.cast::<AtomicUsize>() {
                 data if data.is_null() => &[],
                 data => std::slice::from_raw_parts(data, PLACES),
             }
@@ -61,7 +62,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, before: *mut c_void) -> ngx
         (*zone).data = match before.is_null() {
             true => {
                 let pool: *mut ngx_slab_pool_t = (*zone).shm.addr.cast();
-                ngx_slab_calloc(pool, size_of::<[AtomicU32; PLACES]>())
+                ngx_slab_calloc(pool, size_of::<[AtomicUsize; PLACES]>())
             }
             false => before,
         };

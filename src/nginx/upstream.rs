@@ -42,6 +42,15 @@ pub(super) struct Refusal {
     pub server: Option<ServerId>,
 }
 
+/// A query that may be asked.
+#[derive(Clone, Copy)]
+pub(super) enum Admitted {
+    /// Of this server.
+    Server(ServerId, client::Admitted),
+    /// When it is known of which server.
+    Later,
+}
+
 impl Admitted {
     /// The server, if it is known.
     pub fn server(self) -> Option<ServerId> {
@@ -50,15 +59,6 @@ impl Admitted {
             Self::Later => None,
         }
     }
-}
-
-/// A query that may be asked.
-#[derive(Clone, Copy)]
-pub(super) enum Admitted {
-    /// Of this server.
-    Server(ServerId, client::Admitted),
-    /// When it is known of which server.
-    Later,
 }
 
 impl Upstream {
@@ -110,6 +110,11 @@ impl Upstream {
             return Err(Refusal { reason: Reason::Pending, server: admitted.server() });
         }
         Ok(admitted)
+    }
+
+    /// Whether an invalidation of the page on its primary has not reached Redis yet.
+    pub fn is_pending(&self, key: &[u8]) -> bool {
+        self.pending.has(hash_of(key), Purpose::Invalidate, now_of_nginx())
     }
 
     /// An invalidation may be late from now on: its request does not wait for it any longer.
@@ -249,7 +254,15 @@ impl Upstream {
             (None, _) => None,
         };
         self.keep_up(desk);
-        self.ask_server(id, query, Reason::Moved, now, desk, memory);
+        match id.and_then(|id| self.client(id)) {
+            Some(_) => self.ask_server(id, query, Reason::Moved, now, desk, memory),
+            None => {
+                refuse(std::slice::from_ref(&query), Reason::Moved, desk);
+                if let Some(client) = self.client(from) {
+                    client.owe(query, desk);
+                }
+            }
+        }
     }
 
     /// Asks a server for what another one could not answer, or nobody could be asked before.
@@ -278,7 +291,12 @@ impl Upstream {
 
     /// Asks for what waited until it was known whom to ask.
     pub fn reroute(&mut self, now: Instant, desk: &mut Desk, memory: &Memory) {
-        let late = self.late.take(usize::MAX);
+        let (topology, clients) = (&self.topology, &self.clients);
+        let late = self.late.take_if(|query| {
+            let is_out = |id| is_out(clients, id, now);
+            let choice = topology.choose(&query.key, Purpose::Invalidate, now, is_out);
+            matches!(choice, Choice::Server(_))
+        });
         for mut query in std::mem::take(&mut self.unrouted).into_iter().chain(late) {
             query.route = Route::Direct;
             let purpose = match (query.invalidates(), query.writes()) {

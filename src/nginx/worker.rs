@@ -209,6 +209,7 @@ impl Worker {
                 lookup.server = server.and_then(|server| upstream.name_of(server));
                 Some(admitted.map_err(|refusal| refusal.reason)?)
             }
+            Io::Blocking if endpoint.upstream.is_pending(key) => return Err(Reason::Pending),
             Io::Blocking => None,
         };
         endpoint.waiting += 1;

@@ -12,6 +12,7 @@ use super::conf::{ActivePlan, MainConf};
 use super::context::Lookup;
 use super::desk::{Answer, Waiter};
 use super::memory::Share;
+use super::upstream::Admitted;
 use super::worker::{self, Worker};
 use super::{NAME, hold};
 use crate::config::Io;
@@ -34,13 +35,22 @@ pub(super) struct Job {
     _share: Option<Share>,
 }
 
+/// What the error log says of a write that failed.
+struct Failure {
+    what: &'static str,
+    endpoint: usize,
+    server: Option<Rc<str>>,
+    reason: Reason,
+}
+
 impl Job {
-    /// What the error log says of it then.
-    fn when_it_fails(&self) -> &'static str {
-        match self.is_carried_out_late() {
-            true => "an invalidation is late",
-            false => "a write was dropped",
-        }
+    fn failure(&self, reason: Reason) -> Failure {
+        let what = match (self.is_carried_out_late(), reason.is_final()) {
+            (true, false) => "an invalidation is late",
+            (true, true) => "an invalidation was dropped",
+            (false, _) => "a write was dropped",
+        };
+        Failure { what, endpoint: self.plan.endpoint, server: self.server.clone(), reason }
     }
 
     /// Whether it is carried out later if it cannot be now.
@@ -101,21 +111,17 @@ pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Resu
 }
 
 fn send(main: &MainConf, job: Job) -> Result<(), Reason> {
-    let (plan, what) = (job.plan, job.when_it_fails());
-    send_next(main, Box::new(job)).map_err(|(reason, server)| {
-        warn(main, plan, what, server.as_deref(), reason);
-        reason
+    send_next(main, Box::new(job)).map_err(|failure| {
+        warn(main, &failure);
+        failure.reason
     })
 }
-
-/// Why a write failed, and at which server if that is known.
-type Failure = (Reason, Option<Rc<str>>);
 
 /// Sends the next command of a write that can be sent.
 fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
     loop {
-        let sent = worker::with(main, |worker| Some(worker.send(job)));
-        let sent = sent.ok_or((Reason::Internal, None))?;
+        let lost = job.failure(Reason::Internal);
+        let sent = worker::with(main, |worker| Some(worker.send(job))).ok_or(lost)?;
         let (back, reason) = match sent {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
@@ -124,7 +130,7 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
         worker::with(main, |worker| worker.note_if_late(&job));
         match job.write.on_reply(Written::Fault(reason)) {
             Next::Send => {}
-            Next::Failed(reason) => return Err((reason, job.server)),
+            Next::Failed(reason) => return Err(job.failure(reason)),
             Next::Done | Next::Raced => return Ok(()),
         }
     }
@@ -141,17 +147,17 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
         Answer::Fault(reason) => Written::Fault(*reason),
         Answer::Value(_) => Written::Fault(Reason::Protocol),
     });
-    let (plan, what, holder) = (job.plan, job.when_it_fails(), job.holder.clone());
+    let holder = job.holder.clone();
     let failure = match next {
         Next::Send => match send_next(main, job) {
             Ok(()) => return,
             Err(failure) => Some(failure),
         },
-        Next::Failed(reason) => Some((reason, job.server)),
+        Next::Failed(reason) => Some(job.failure(reason)),
         Next::Done | Next::Raced => None,
     };
-    if let Some((reason, server)) = failure {
-        warn(main, plan, what, server.as_deref(), reason);
+    if let Some(failure) = failure {
+        warn(main, &failure);
     }
     if let Some(lookup) = holder.and_then(|holder| holder.take()) {
         // SAFETY: the holder is emptied when its request is destroyed.
@@ -160,11 +166,12 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
 }
 
 /// Logs a write that failed, once an interval and reason.
-fn warn(main: &MainConf, plan: &ActivePlan, what: &str, server: Option<&str>, reason: Reason) {
-    let upstream = main.endpoints.get(plan.endpoint).map_or("", |endpoint| &endpoint.name);
-    let name = server.unwrap_or(upstream);
+fn warn(main: &MainConf, failure: &Failure) {
+    let Failure { what, endpoint, server, reason } = failure;
+    let upstream = main.endpoints.get(*endpoint).map_or("", |endpoint| &endpoint.name);
+    let name = server.as_deref().unwrap_or(upstream);
     let admitted =
-        worker::with(main, |worker| worker.write_warnings.admit(name, reason, Instant::now()));
+        worker::with(main, |worker| worker.write_warnings.admit(name, *reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
     let more = worker::more(kept_back);
     let sentence = reason.sentence();
@@ -184,6 +191,44 @@ impl Worker {
         Some(())
     }
 
+    /// Whether a write may be sent now, and to which server; `None` where it is asked and waited for.
+    fn admit(
+        &mut self,
+        job: &mut Job,
+        key: &[u8],
+        now: Instant,
+    ) -> Result<Option<Admitted>, Reason> {
+        let (active, plan) = (job.plan, &job.plan.plan);
+        let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
+        if endpoint.waiting >= plan.connections.queue {
+            return Err(Reason::Overload);
+        }
+        if now >= job.began + plan.timeout {
+            return Err(Reason::Timeout);
+        }
+        if plan.io == Io::Blocking {
+            return Ok(None);
+        }
+        let upstream = &mut endpoint.upstream;
+        let routed = upstream.route(key, job.write.purpose(), now, &mut self.desk);
+        let server = match &routed {
+            Ok(admitted) => admitted.server(),
+            Err(refusal) => refusal.server,
+        };
+        job.server = server.and_then(|server| upstream.name_of(server));
+        routed.map(Some).map_err(|refusal| refusal.reason)
+    }
+
+    /// Has an invalidation carried out that its request does not wait for.
+    fn carry_out_late(&mut self, job: &Job, key: &[u8], command: Vec<u8>) {
+        let Some(endpoint) = self.endpoints.get_mut(job.plan.endpoint) else { return };
+        if job.is_carried_out_late() {
+            let (purpose, desk) = (job.write.purpose(), &mut self.desk);
+            endpoint.upstream.carry_out(key, purpose, command, desk, &endpoint.memory);
+            self.settle();
+        }
+    }
+
     /// Parks a write and sends its next command.
     fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
         let (active, began) = (job.plan, job.began);
@@ -195,44 +240,15 @@ impl Worker {
         else {
             return Err((job, Reason::Internal));
         };
+        let admitted = match self.admit(&mut job, &key, now) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                self.carry_out_late(&job, &key, command);
+                return Err((job, reason));
+            }
+        };
         let Some(endpoint) = self.endpoints.get_mut(active.endpoint) else {
             return Err((job, Reason::Internal));
-        };
-        let refusal = match (endpoint.waiting >= plan.connections.queue, left.is_zero()) {
-            (true, _) => Some(Reason::Overload),
-            (_, true) => Some(Reason::Timeout),
-            _ => None,
-        };
-        if let Some(reason) = refusal {
-            if job.is_carried_out_late() {
-                let (purpose, desk) = (job.write.purpose(), &mut self.desk);
-                endpoint.upstream.carry_out(&key, purpose, command, desk, &endpoint.memory);
-                self.settle();
-            }
-            return Err((job, reason));
-        }
-        let admitted = match plan.io {
-            Io::Event => {
-                let (upstream, purpose) = (&mut endpoint.upstream, job.write.purpose());
-                let routed = upstream.route(&key, purpose, now, &mut self.desk);
-                let server = match &routed {
-                    Ok(admitted) => admitted.server(),
-                    Err(refusal) => refusal.server,
-                };
-                job.server = server.and_then(|server| upstream.name_of(server));
-                match routed {
-                    Ok(admitted) => Some(admitted),
-                    Err(refusal) => {
-                        if job.is_carried_out_late() {
-                            let (desk, memory) = (&mut self.desk, &endpoint.memory);
-                            upstream.carry_out(&key, purpose, command, desk, memory);
-                            self.settle();
-                        }
-                        return Err((job, refusal.reason));
-                    }
-                }
-            }
-            Io::Blocking => None,
         };
         endpoint.waiting += 1;
         let invalidates = job.write.invalidates();

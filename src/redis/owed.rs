@@ -1,15 +1,16 @@
-//! Invalidations that a server was not there for. They are carried out before anything else when
-//! it is back, so that no page is served that was invalidated meanwhile.
+//! Invalidations that a server was not there for, or that no server is known for. They are carried
+//! out before anything else when there is one, so that no page is served that was invalidated
+//! meanwhile.
 
 use std::collections::VecDeque;
 
 use super::query::{Query, Route};
 
-/// How many invalidations are kept for one connection, and how many bytes of them.
+/// How many invalidations are kept, and how many bytes of them.
 const MOST: usize = 1000;
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// The invalidations that one connection has to carry out.
+/// The invalidations that a connection, or an upstream, has yet to carry out.
 #[derive(Debug, Default)]
 pub struct Owed {
     queries: VecDeque<Query>,
@@ -43,6 +44,17 @@ impl Owed {
     /// All that are kept, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Query> {
         self.queries.iter()
+    }
+
+    /// Those that `may_go`, the oldest first.
+    pub fn take_if(&mut self, may_go: impl Fn(&Query) -> bool) -> Vec<Query> {
+        if self.queries.iter().any(&may_go) {
+            let (taken, kept) = self.take(MOST).into_iter().partition(may_go);
+            self.queries = VecDeque::from(kept);
+            self.bytes = self.queries.iter().map(Query::size).sum();
+            return taken;
+        }
+        Vec::new()
     }
 
     /// So many of them, the oldest first.

@@ -1,50 +1,53 @@
 //! Invalidations that have not reached Redis yet, as all workers of one nginx see them: until they
 //! have, the pages that they are about are not looked up.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::topology::Purpose;
 
-/// How many places there are for marks. Keys that share one are marked together.
-pub const PLACES: usize = 8192;
+/// How many places there are. Keys that share one are marked together: with 8,000 late
+/// invalidations that is one key in sixteen.
+pub const PLACES: usize = 1 << 17;
 /// For how long a mark holds, in milliseconds. Whoever owes the invalidation renews it in time;
 /// a worker that dies keeps no page from being looked up for longer.
-const HOLDS: u32 = 1000;
+const HOLDS: usize = 1000;
 /// How far the clocks of two workers, which stand still in a turn, may differ.
-const SLACK: u32 = 60_000;
+const SLACK: usize = 60_000;
 /// 2^64 divided by the golden ratio: multiplied by it, small numbers differ in their upper half.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Marks of the keys of one upstream, each until when it holds, in memory that workers share.
+/// Marks of the keys of one upstream, each until when it holds, in memory that workers share. The
+/// first place has the newest of all: while that is over, no other has to be looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
-    places: &'static [AtomicU32],
+    newest: Option<&'static AtomicUsize>,
+    places: &'static [AtomicUsize],
     upstream: u64,
 }
 
 impl Pending {
     /// The marks of the upstream with a number, among those of all.
-    pub fn new(places: &'static [AtomicU32], upstream: usize) -> Self {
-        Self { places, upstream: upstream as u64 }
+    pub fn new(places: &'static [AtomicUsize], upstream: usize) -> Self {
+        let (newest, places) = places.split_first().map_or((None, places), |(a, b)| (Some(a), b));
+        Self { newest, places, upstream: upstream as u64 }
     }
 
     /// An invalidation for `purpose` of the key with this hash is owed; `now` is in milliseconds,
     /// by a clock that all workers have in common.
     pub fn mark(&self, hash: u64, purpose: Purpose, now: usize) {
-        if let Some(place) = self.place(hash, purpose) {
-            place.store(truncated(now).wrapping_add(HOLDS), Ordering::Release);
+        for place in self.place(hash, purpose).into_iter().chain(self.newest) {
+            // 0 is where there has never been any.
+            place.store(now.wrapping_add(HOLDS).max(1), Ordering::Release);
         }
     }
 
     /// Whether one is.
     pub fn has(&self, hash: u64, purpose: Purpose, now: usize) -> bool {
-        self.place(hash, purpose).is_some_and(|place| {
-            let left = place.load(Ordering::Acquire).wrapping_sub(truncated(now));
-            (1..=HOLDS + SLACK).contains(&left)
-        })
+        self.newest.is_some_and(|newest| holds(newest, now))
+            && self.place(hash, purpose).is_some_and(|place| holds(place, now))
     }
 
-    fn place(&self, hash: u64, purpose: Purpose) -> Option<&AtomicU32> {
+    fn place(&self, hash: u64, purpose: Purpose) -> Option<&AtomicUsize> {
         let server = match purpose {
             Purpose::InvalidateBackup(number) => number as u64 + 1,
             _ => 0,
@@ -55,10 +58,10 @@ impl Pending {
     }
 }
 
-/// The lower half is enough to tell what is soon; it wraps around every 49 days.
-#[allow(clippy::cast_possible_truncation, reason = "see above")]
-fn truncated(now: usize) -> u32 {
-    now as u32
+/// The clock wraps around after 49 days where `usize` has 32 bits.
+fn holds(place: &AtomicUsize, now: usize) -> bool {
+    let until = place.load(Ordering::Acquire);
+    until != 0 && (1..=HOLDS + SLACK).contains(&until.wrapping_sub(now))
 }
 
 #[cfg(test)]
@@ -66,16 +69,17 @@ mod tests {
     use super::*;
 
     fn pending(upstream: usize) -> Pending {
-        let places: Vec<_> = (0..PLACES).map(|_| AtomicU32::new(0)).collect();
+        let places: Vec<_> = (0..PLACES).map(|_| AtomicUsize::new(0)).collect();
         Pending::new(places.leak(), upstream)
     }
 
     #[test]
     fn a_mark_holds_for_a_while() {
         let pending = pending(0);
-        for start in [1_000_000, u32::MAX as usize - 500] {
+        for start in [1_000_000, usize::MAX - 500] {
+            assert!(!pending.has(8, Purpose::Invalidate, start));
             pending.mark(7, Purpose::Invalidate, start);
-            let has = |after: usize| pending.has(7, Purpose::Invalidate, start + after);
+            let has = |after: usize| pending.has(7, Purpose::Invalidate, start.wrapping_add(after));
             assert!(has(0) && has(999) && !has(1000) && !has(1_000_000));
             assert!(pending.has(7, Purpose::Invalidate, start - 300), "another worker's clock");
         }

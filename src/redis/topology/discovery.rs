@@ -41,8 +41,10 @@ pub struct Discovery {
     hopeful: bool,
     /// Sentinels that tell of another primary by themselves.
     subscribed: Vec<ServerId>,
-    /// Answers in a row that were older than what is known.
-    older: usize,
+    /// Sentinels that have told what is older than what is known, since one told otherwise.
+    older: Vec<ServerId>,
+    /// Sentinels that have not answered.
+    silent: Vec<ServerId>,
     /// Whether the last answer about the primary was not believed.
     doubted: bool,
 }
@@ -57,7 +59,8 @@ impl Discovery {
             failures: 0,
             hopeful: true,
             subscribed: Vec::new(),
-            older: 0,
+            older: Vec::new(),
+            silent: Vec::new(),
             doubted: false,
         }
     }
@@ -79,9 +82,30 @@ impl Discovery {
         self.due = now + period;
     }
 
+    fn fell_silent(&mut self, id: ServerId) {
+        if !self.silent.contains(&id) {
+            self.silent.push(id);
+        }
+    }
+
+    /// Takes in that a sentinel has answered, and whether that is older than what is known. Returns
+    /// whether all `sentinels` that answer say so, and they are most of them.
+    fn all_are_older(&mut self, sentinels: &[ServerId], id: ServerId, is_older: bool) -> bool {
+        self.silent.retain(|silent| *silent != id);
+        if !is_older {
+            self.older.clear();
+        } else if !self.older.contains(&id) {
+            self.older.push(id);
+        }
+        let says_so = |id: &ServerId| self.older.contains(id) || self.silent.contains(id);
+        sentinels.iter().all(says_so) && self.older.len() * 2 > sentinels.len()
+    }
+
     /// The next server is asked at once, after a pause when all have been.
     fn failed(&mut self, now: Instant, sources: usize) {
-        self.asked = None;
+        if let Some((id, _)) = self.asked.take() {
+            self.fell_silent(id);
+        }
         self.failures += 1;
         self.due = now;
         if self.failures >= sources {
@@ -207,6 +231,7 @@ impl Topology {
             let sources = self.sources().count();
             self.discovery.failed(now, sources);
         }
+        self.discovery.fell_silent(id);
         if let Some(Some(known)) = self.known.get_mut(id) {
             known.watch.keeps_up = false;
             known.watch.heard = None;
@@ -238,7 +263,7 @@ impl Topology {
             }
             (_, Err(reason)) => Err(reason),
             (Task::Slots, Ok(reply)) => self.take_slots(id, &reply, now),
-            (Task::Primary, Ok(reply)) => self.take_primary(&reply, now),
+            (Task::Primary, Ok(reply)) => self.take_primary(id, &reply, now),
             (Task::Replicas, Ok(reply)) => self.take_replicas(&reply, now),
         };
         taken.unwrap_or_else(|reason| {
@@ -278,24 +303,24 @@ impl Topology {
 
     /// A higher epoch is believed. Another primary in the same or a lower one is when all
     /// sentinels agree on it, as after they were set up anew.
-    fn take_primary(&mut self, reply: &Value, now: Instant) -> Result<News, Reason> {
+    fn take_primary(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::primary(reply).ok_or(Reason::Topology)?;
         self.discovery.succeeded(now, SENTINEL_PERIOD);
         let before = self.shards.first().map(|shard| shard.primary);
-        let sentinels = self.sources().count();
+        let sentinels: Vec<ServerId> = self.sources().collect();
         let known = before.and_then(|id| self.server(id)).map(|known| known.address.clone());
         let Way::Sentinel { epoch, .. } = &mut self.way else { return Ok(News::Nothing) };
         let is_other = known.as_ref().is_some_and(|known| *known != found.address);
         self.discovery.doubted = known.is_some() && found.failing_over;
         if !self.discovery.doubted {
             let is_older = found.epoch < *epoch || (found.epoch == *epoch && is_other);
-            self.discovery.older = if is_older { self.discovery.older + 1 } else { 0 };
-            self.discovery.doubted = is_older && self.discovery.older < sentinels;
+            let all = self.discovery.all_are_older(&sentinels, id, is_older);
+            self.discovery.doubted = is_older && !all;
         }
         if self.discovery.doubted {
             return Ok(News::Nothing);
         }
-        self.discovery.older = 0;
+        self.discovery.older.clear();
         *epoch = found.epoch;
         let id = self.find_or_add(&found.address, Part::Primary).ok_or(Reason::Topology)?;
         if before == Some(id) {

@@ -189,6 +189,19 @@ fn an_older_story_is_believed_when_all_tell_it() {
 }
 
 #[test]
+fn one_sentinel_that_is_left_is_not_all() {
+    let now = Instant::now();
+    let mut topology = sentinels(ReadFrom::Primary, now);
+    topology.on_reply(0, Task::Primary, Ok(master(7001, 6)), now);
+    topology.trouble(0, now);
+    for _ in 0..5 {
+        topology.on_reply(1, Task::Primary, Ok(master(7000, 5)), now);
+        let choice = topology.choose(b"k", Purpose::Read, now, UP);
+        assert_eq!(port_of(&topology, choice), Some(7001));
+    }
+}
+
+#[test]
 fn a_sentinel_that_leads_a_failover_is_not_believed_before_its_end() {
     let now = Instant::now();
     let mut topology = sentinels(ReadFrom::Primary, now);
