@@ -178,7 +178,7 @@ def test_a_sentinel_that_is_behind_stands_first(store, sentinel, tmp_path):
         old = watched.start().primary
         new = watched.fail_over()
         watched.wait_replicas()
-        sentinel.primary = (LOCAL, old.port)
+        sentinel.primary, sentinel.epoch = (LOCAL, old.port), 0
         nginx = start(store, f"sentinel main {LOCAL}:{sentinel.port} {watched.addresses}; db 1;")
         nginx.get("/p")
         wait_for(lambda: nginx.get("/p").cache == ("hit", "fresh"), "a page to be stored", 3)
