@@ -8,6 +8,8 @@ from .ports import wait_for
 from .visitors import Site, Visitors
 
 AFTERWARDS = 1.0
+# So soon after it everybody knows of a failover.
+FOLLOWED = 1.0
 # Pages that are changed during the fault: what is changed then may be lost with a server.
 RESTLESS = frozenset({0, 1})
 
@@ -42,6 +44,8 @@ class Outage:
             during = Share(visitors.reads - reads, visitors.hits - sent)
             wait_for(lambda: len(hits(back)) == len(pages), "hits of all pages again", 20)
             seen = list(visitors.seen)
+            # A primary that was failed over goes on for a moment, and what it is told is lost.
+            time.sleep(max(0, back + FOLLOWED - time.monotonic()))
             visitors.trouble.clear()
             self.afterwards()
             time.sleep(AFTERWARDS)

@@ -305,7 +305,7 @@ impl Topology {
     /// sentinels agree on it, as after they were set up anew.
     fn take_primary(&mut self, id: ServerId, reply: &Value, now: Instant) -> Result<News, Reason> {
         let found = sentinel::primary(reply).ok_or(Reason::Topology)?;
-        self.discovery.succeeded(now, SENTINEL_PERIOD);
+        self.discovery.asked = None;
         let before = self.shards.first().map(|shard| shard.primary);
         let sentinels: Vec<ServerId> = self.sources().collect();
         let known = before.and_then(|id| self.server(id)).map(|known| known.address.clone());
@@ -318,8 +318,10 @@ impl Topology {
             self.discovery.doubted = is_older && !all;
         }
         if self.discovery.doubted {
+            self.discovery.failed(now, sentinels.len());
             return Ok(News::Nothing);
         }
+        self.discovery.succeeded(now, SENTINEL_PERIOD);
         self.discovery.older.clear();
         *epoch = found.epoch;
         let id = self.find_or_add(&found.address, Part::Primary).ok_or(Reason::Topology)?;

@@ -159,15 +159,17 @@ fn sentinels_are_asked_in_turn_and_followed() {
     assert_eq!(port_of(&topology, choice), Some(7000));
     let Choice::Server(first) = choice else { panic!() };
     assert!(topology.greeting(first).wants_primary && !topology.greeting(0).wants_primary);
-    // An older story is not believed while the primary answers.
+    // An older story is not believed, and the next one is asked at once.
     topology.on_reply(1, Task::Primary, Ok(master(6000, 4)), now);
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Read, now, UP)), Some(7000));
+    assert_eq!(tasks(&mut topology, now), [(0, Task::Primary), (0, Task::Subscribe)]);
+    topology.on_reply(0, Task::Primary, Ok(master(7000, 5)), now);
     assert_eq!(tasks(&mut topology, now), []);
     // A primary that is lost is asked for again, of another sentinel.
     now += Duration::from_millis(150);
     topology.trouble(first, now);
-    assert_eq!(tasks(&mut topology, now), [(0, Task::Primary), (0, Task::Subscribe)]);
-    topology.on_reply(0, Task::Primary, Ok(master(7001, 6)), now);
+    assert_eq!(tasks(&mut topology, now), [(1, Task::Primary)]);
+    topology.on_reply(1, Task::Primary, Ok(master(7001, 6)), now);
     assert_eq!(port_of(&topology, topology.choose(b"k", Purpose::Read, now, UP)), Some(7001));
     assert_eq!(topology.servers().count(), 3, "the old primary is forgotten");
 }
