@@ -223,8 +223,8 @@ def test_reloads(store, watched):
         wait_for(lambda: is_hit(nginx, watched.primary), "hits", PROMISE)
     new = watched.fail_over()
     nginx.reload()
-    hits(nginx, new)
     wait_for(lambda: len(nginx.workers()) == 1, "the old workers to end", 10)
+    hits(nginx, new)
 
 
 def test_two_workers(store, watched):

@@ -116,6 +116,7 @@ def test_sentinels(kind, watched, start, tmp_path):
     nginx = start(f"{watched.directive} db 1; {login} read replica;")
     fill(nginx, watched.primary.set)
     stores(nginx, "/p")
+    watched.wait_handed_on()
     with Load(nginx, threads=4) as load:
         wait_for(lambda: load.stored > 50, "hits")
         primary = watched.fail_over()

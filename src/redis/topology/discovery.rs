@@ -311,7 +311,7 @@ impl Topology {
         let known = before.and_then(|id| self.server(id)).map(|known| known.address.clone());
         let Way::Sentinel { epoch, .. } = &mut self.way else { return Ok(News::Nothing) };
         let is_other = known.as_ref().is_some_and(|known| *known != found.address);
-        self.discovery.doubted = known.is_some() && found.failing_over;
+        self.discovery.doubted = found.failing_over;
         if !self.discovery.doubted {
             let is_older = found.epoch < *epoch || (found.epoch == *epoch && is_other);
             let all = self.discovery.all_are_older(&sentinels, id, is_older);
