@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from roots import ENVIRONMENT, ROOT, Failed, Root, built, repack
@@ -108,7 +109,11 @@ class Box:
 
     def mapped(self) -> set[str]:
         """The module's file as the workers have it mapped; a replaced one is `(deleted)`."""
-        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in self.workers())
+        maps = ""
+        for pid in self.workers():
+            # One that has ended since maps nothing.
+            with suppress(OSError):
+                maps += Path(f"/proc/{pid}/maps").read_text()
         found = re.findall(r"/\S*ngx_http_redis_cache_module\.so(?: \(deleted\))?", maps)
         return {path.removeprefix(f"{self.root.path}/") for path in found}
 
