@@ -283,11 +283,15 @@ pub(super) fn username(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    let name = first(arguments);
-    if name.is_empty() {
-        return Err(wrong(name, "the name of a user"));
+    once(&mut settings.username, user(arguments)?)
+}
+
+/// The name of a user.
+pub(super) fn user(arguments: &[&str]) -> Result<String, String> {
+    match first(arguments) {
+        "" => Err(wrong("", "the name of a user")),
+        name => Ok(name.to_owned()),
     }
-    once(&mut settings.username, name.to_owned())
 }
 
 pub(super) fn password_file(

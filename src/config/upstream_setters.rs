@@ -1,6 +1,6 @@
 //! What the directives of `redis_cache_upstream` do, and what they refuse.
 
-use super::setters::{endpoint, first, on_or_off, once, ranged, read_password, wrong};
+use super::setters::{endpoint, first, on_or_off, once, ranged, read_password, user, wrong};
 use super::upstream::{ServerSetting, UpstreamSettings};
 use super::{Environment, value};
 use crate::redis::endpoint::Address;
@@ -97,11 +97,7 @@ pub(super) fn sentinel_username(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    let name = first(arguments);
-    if name.is_empty() {
-        return Err(wrong(name, "the name of a user"));
-    }
-    once(&mut upstream.sentinel_username, name.to_owned())
+    once(&mut upstream.sentinel_username, user(arguments)?)
 }
 
 pub(super) fn sentinel_password_file(

@@ -192,7 +192,7 @@ impl Upstream {
         let query = Query::new(key, hash_of(key), waiter, Command::Invalidate(command));
         match self.choose(key, purpose, now) {
             Choice::Server(id) => {
-                self.ask_server(Some(id), query, Reason::Topology, now, desk, memory);
+                self.ask_server(id, query, now, desk, memory);
             }
             Choice::Later | Choice::Nowhere => self.late.keep(query),
         }
@@ -254,8 +254,8 @@ impl Upstream {
             (None, _) => None,
         };
         self.keep_up(desk);
-        match id.and_then(|id| self.client(id)) {
-            Some(_) => self.ask_server(id, query, Reason::Moved, now, desk, memory),
+        match id {
+            Some(id) => self.ask_server(id, query, now, desk, memory),
             None => {
                 refuse(std::slice::from_ref(&query), Reason::Moved, desk);
                 if let Some(client) = self.client(from) {
@@ -268,24 +268,24 @@ impl Upstream {
     /// Asks a server for what another one could not answer, or nobody could be asked before.
     fn ask_server(
         &mut self,
-        id: Option<ServerId>,
+        id: ServerId,
         query: Query,
-        otherwise: Reason,
         now: Instant,
         desk: &mut Desk,
         memory: &Memory,
     ) {
-        match id.and_then(|id| self.client(id)) {
+        match self.client(id) {
             Some(client) => {
                 desk.is_asked_of(&query, &client.server.name);
                 client.take(query, now, desk, memory);
             }
-            None => self.give_up(query, otherwise, desk),
+            None => self.give_up(query, desk),
         }
     }
 
-    fn give_up(&mut self, query: Query, reason: Reason, desk: &mut Desk) {
-        refuse(std::slice::from_ref(&query), reason, desk);
+    /// There is no server for a query.
+    fn give_up(&mut self, query: Query, desk: &mut Desk) {
+        refuse(std::slice::from_ref(&query), Reason::Topology, desk);
         self.late.keep(query);
     }
 
@@ -306,9 +306,9 @@ impl Upstream {
             };
             match self.choose(&query.key, purpose, now) {
                 Choice::Later => self.unrouted.push(query),
-                Choice::Nowhere => self.give_up(query, Reason::Topology, desk),
+                Choice::Nowhere => self.give_up(query, desk),
                 Choice::Server(id) => {
-                    self.ask_server(Some(id), query, Reason::Topology, now, desk, memory);
+                    self.ask_server(id, query, now, desk, memory);
                 }
             }
         }
