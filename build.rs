@@ -65,7 +65,7 @@ const STRUCTURES: &[Structure] = &[
         ],
         &["chunked"],
     ),
-    ("ngx_http_upstream_t", &["headers_in", "pipe", "length"], &["buffering"]),
+    ("ngx_http_upstream_t", &["headers_in", "pipe", "length", "cleanup"], &["buffering"]),
     ("ngx_http_upstream_headers_in_t", &["headers", "status_n", "content_length_n"], &[]),
     ("ngx_event_pipe_t", &[], &["upstream_done"]),
     (

@@ -51,8 +51,7 @@ pub(super) unsafe extern "C" fn content_handler(request: *mut ngx_http_request_t
     }
     match watch(request) {
         Ok(()) => {
-            // SAFETY: the main request outlives the lookup that now counts in it.
-            unsafe { (*request.raw().main).set_count((*request.raw().main).count() + 1) };
+            request.hold();
             rc::DONE
         }
         Err(code) => code,

@@ -12,7 +12,7 @@ use ngx::ffi::{
 
 use super::context::{Fate, Lookup};
 use super::request::Request;
-use super::response::Response;
+use super::response::{Response, upstream};
 use super::writer::{self, Holder};
 use super::{fill, filter, layout, rc};
 use crate::entry::tombstone;
@@ -127,10 +127,29 @@ pub(super) unsafe fn release(mut lookup: NonNull<Lookup>) {
             };
         }
         if code == rc::ERROR || code > rc::OK {
+            take_over(request);
             ngx_http_finalize_request(request.as_ptr(), code);
         } else if let Some(go_on) = (*request.as_ptr()).write_event_handler {
             go_on(request.as_ptr());
         }
         ngx_http_run_posted_requests(connection);
+    }
+}
+
+/// Ends the upstream of an answer that cannot be sent, and takes its count of the request over, which
+/// the caller gives back. An upstream that has ended has left its count to whoever sends the answer.
+///
+/// # Safety
+/// The request is alive.
+unsafe fn take_over(request: Request) {
+    // SAFETY: the caller guarantees it. The cleanup of a running upstream points at its handler,
+    // which gives its count back: another one keeps the request alive meanwhile, as in nginx's own
+    // ngx_http_upstream_create.
+    unsafe {
+        let cleanup = upstream(request).and_then(|upstream| upstream.cleanup.as_ref());
+        if let Some(end) = cleanup.copied().flatten() {
+            request.hold();
+            end(request.as_ptr().cast());
+        }
     }
 }

@@ -175,6 +175,13 @@ impl Request {
         }
     }
 
+    /// Adds to the count of those who hold the main request; each gives its own back by
+    /// `ngx_http_finalize_request`.
+    pub fn hold(self) {
+        // SAFETY: the request is alive (see `new`), and so is its main request.
+        unsafe { (*self.raw().main).set_count((*self.raw().main).count() + 1) };
+    }
+
     /// Sets a bit field.
     pub fn set(self, bit: &RequestBit, value: bool) {
         // SAFETY: the request is alive (see `new`).

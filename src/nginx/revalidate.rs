@@ -7,7 +7,7 @@ use super::context::{Armed, Fate, Life, Lookup};
 use super::memory::Held;
 use super::request::Request;
 use super::response::Response;
-use super::{fill, layout, list, now_millis, serve, str_over, writer};
+use super::{fill, layout, list, now_millis, rc, serve, str_over, writer};
 use crate::entry::{self, Field, Page, Stored};
 use crate::http::{field_value, freshness};
 use crate::policy::{self, Reuse, Storable};
@@ -109,11 +109,14 @@ fn send(lookup: &mut Lookup, page: &Page<'_>, reuse: &Reuse, response: &Response
     unsafe { ngx_http_clean_header(request.as_ptr()) };
     request.set(&layout::DISABLE_NOT_MODIFIED, false);
     if set_cookies(request, response).is_none() {
-        return super::rc::ERROR;
+        return rc::ERROR;
     }
     let code = serve::respond(request, page, reuse, &lookup.plan.plan.hidden);
-    lookup.client_is_answered = true;
-    request.set_context(lookup);
+    // Where it could not be sent, what nginx sends instead is not to be dropped.
+    if code != rc::ERROR && code <= rc::OK {
+        lookup.client_is_answered = true;
+        request.set_context(lookup);
+    }
     code
 }
 

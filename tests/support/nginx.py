@@ -12,6 +12,9 @@ from .ports import free_port, listens, wait_for
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
 
+# What has been freed reads as something else at once.
+PERTURBED = {"MALLOC_PERTURB_": "85"}
+
 # What a log line shows of each request, in access.log.
 LOG_FORMAT = (
     "$request_method $request_uri $status s=$redis_cache_status r=$redis_cache_reason "
@@ -46,7 +49,7 @@ class Nginx:
         self.allow_alerts = allow_alerts
         self.process = None
         self.command = nginx or ["nginx"]
-        self.environment = {**os.environ, **(environment or {})}
+        self.environment = {**os.environ, **PERTURBED, **(environment or {})}
         user = "user root;" if os.getuid() == 0 else ""
         self.config = f"""
             {modules}
