@@ -9,6 +9,10 @@ build=(gcc libc6-dev make libclang-dev libpcre2-dev libssl-dev zlib1g-dev binuti
 run=(redis-server python3 python3-venv curl procps wrk)
 # The set-ups of docs/migrating.md.
 others=(libnginx-mod-http-set-misc libnginx-mod-http-srcache-filter)
+# Filters of others, beside which pages are stored.
+filters=(libnginx-mod-http-brotli-filter libnginx-mod-http-echo libnginx-mod-http-headers-more-filter
+    libnginx-mod-http-image-filter libnginx-mod-http-js libnginx-mod-http-lua
+    libnginx-mod-http-subs-filter libnginx-mod-http-xslt-filter)
 # Names that the tests have resolved, for nginx alone.
 names=(libnss-wrapper)
 browser=(chromium chromium-driver fonts-dejavu-core)
@@ -23,7 +27,7 @@ packages=("${build[@]}")
 case $task in
     build) ;;
     run) packages+=("${run[@]}") ;;
-    test) packages+=("${run[@]}" "${others[@]}" "${names[@]}" "${browser[@]}") ;;
+    test) packages+=("${run[@]}" "${others[@]}" "${filters[@]}" "${names[@]}" "${browser[@]}") ;;
     package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;

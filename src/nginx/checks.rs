@@ -9,6 +9,7 @@ use ngx::ffi::{
 use ngx::http::HttpModuleMainConf;
 
 use super::conf::{MainConf, Site};
+use super::order::{is_called, modules};
 use super::{Module, NAME, bytes_of};
 use crate::config::{Plan, fallback_cycle};
 
@@ -93,18 +94,9 @@ unsafe fn has_named_location(server: *mut ngx_http_core_srv_conf_t, name: &str) 
 
 /// The place of nginx's gunzip filter among the location configurations.
 unsafe fn find_gunzip(cf: *mut ngx_conf_t) -> Option<usize> {
-    // SAFETY: the list of modules of a cycle ends with a null pointer, and names are C strings.
+    // SAFETY: the caller passes nginx's context; every module of the list is loaded.
     unsafe {
-        let mut place = (*(*cf).cycle).modules;
-        while !place.is_null() && !(*place).is_null() {
-            let module = &**place;
-            if !module.name.is_null()
-                && std::ffi::CStr::from_ptr(module.name) == c"ngx_http_gunzip_filter_module"
-            {
-                return Some(module.ctx_index);
-            }
-            place = place.add(1);
-        }
+        let is_gunzip = |&module: &_| is_called(module, c"ngx_http_gunzip_filter_module");
+        modules(cf).iter().copied().find(is_gunzip).map(|module| (*module).ctx_index)
     }
-    None
 }

@@ -9,7 +9,7 @@ use ngx::ffi::{
     NGX_HTTP_SRV_CONF, NGX_LOG_EMERG, ngx_command_t, ngx_conf_t, ngx_str_t, ngx_uint_t,
 };
 
-use super::{conf, upstream_block};
+use super::{conf, order, upstream_block};
 use crate::config::{Context, DIRECTIVES, Directive, MANY};
 
 const COUNT: usize = DIRECTIVES.len() + 1;
@@ -73,6 +73,7 @@ unsafe extern "C" fn set(
     // SAFETY: nginx passes an element of the table, its context and a location configuration
     // that `create_loc_conf` made.
     let result = unsafe {
+        order::stand_before_copy_filter(cf);
         let at = usize::try_from(command.offset_from(table())).unwrap_or(usize::MAX);
         match DIRECTIVES.get(at) {
             Some(directive) if directive.begins_block() => upstream_block::parse(cf),

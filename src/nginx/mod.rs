@@ -3,6 +3,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`commands`] | nginx's commands, made from the one table of directives |
+//! | [`order`] | where this module stands among nginx's |
 //! | [`conf`] | configuration of http and location levels, checks at `nginx -t` |
 //! | [`upstream_block`] | the block of `redis_cache_upstream` |
 //! | [`checks`] | what `nginx -t` checks across them |
@@ -60,6 +61,7 @@ mod layout;
 mod list;
 mod memory;
 mod names;
+mod order;
 mod phases;
 mod post_read;
 mod request;
@@ -160,8 +162,8 @@ mod exports {
     static mut ngx_module_names: [*const c_char; 2] =
         [c"ngx_http_redis_cache_module".as_ptr(), ptr::null()];
 
-    /// Our filters lie right under the copy filter, where a body comes in memory and before
-    /// any filter of nginx has encoded it.
+    /// Our filters lie right under the copy filter, where a body comes in memory and before any
+    /// filter has encoded it or put something of one client's into it; see [`super::order`].
     #[unsafe(no_mangle)]
     static mut ngx_module_order: [*const c_char; 3] = [
         c"ngx_http_redis_cache_module".as_ptr(),

@@ -84,8 +84,9 @@ def dynamic(source) -> Built:
 
 @pytest.fixture(scope="session")
 def static(source, dynamic) -> Built:
-    """After `dynamic`, in the same tree: cargo builds little anew."""
-    objs = build(source, f"--add-module={ROOT}")
+    """After `dynamic`, in the same tree: cargo builds little anew. A filter of somebody else is
+    linked in behind the module."""
+    objs = build(source, f"--add-module={ROOT}", f"--add-module={ROOT}/tests/configure/greeter")
     return Built(source, objs / "nginx", None)
 
 

@@ -5,6 +5,8 @@ import subprocess
 
 from conftest import run
 from support.nginx import ROOT
+from support.origin import Answer
+from support.pages import FRESH, settled
 from support.stored import key_of, page
 
 HTML = [("Content-Type", "text/html"), ("ETag", '"1"')]
@@ -29,6 +31,14 @@ def test_its_place_among_the_filters(serve, built, redis):
     response = nginx.get("/p", {"Accept-Encoding": "gzip"})
     assert response.header("Content-Encoding") == "gzip"
     assert gzip.decompress(response.body) == b"stored " * 100
+
+
+def test_a_filter_of_somebody_else_changes_nothing_that_is_stored(store, static, origin, stored):
+    origin.answer = lambda asked: Answer(b"page", headers=[*FRESH, ("X-User", "nobody")])
+    nginx = store("redis_cache_key page:$uri;", nginx=[static.nginx], module=None)
+    for user in ["alice", "bob"]:
+        assert settled(nginx, f"/p?{user}").header("X-User") == user
+    assert len(origin.requests) == 1 and b"X-User: nobody" in stored(nginx, key="page:/p")
 
 
 def test_a_dynamic_module_exports_its_tables_alone(dynamic):
