@@ -126,7 +126,7 @@ words! {
         Fault "fault" "The lookup failed, so it is not known what an answer would replace.";
         Kept "kept" "Redis holds a good page that this request could not use.";
         Body "body" "The request has a body, which is no part of the key.";
-        Range "range" "The request asks for a range; the application answers it.";
+        Range "range" "The request asks for a part of the page, or has If-Range; the application answers it.";
         Host "host" "The Host header is missing, or not written as in the key: links that the application makes of it would go to everybody.";
         RequestNoStore "request_no_store" "The Cache-Control of the request says no-store.";
         Condition "condition" "A value of redis_cache_no_store was neither empty nor 0.";

@@ -1,11 +1,12 @@
 //! Rules of HTTP that need no nginx: lists, Cache-Control, freshness and age (RFC 9111), Vary,
-//! content codings, hop-by-hop fields, references to other pages.
+//! content codings, ranges, hop-by-hop fields, references to other pages.
 
 pub mod cache_control;
 pub mod cache_status;
 pub mod coding;
 pub mod freshness;
 pub mod hop_by_hop;
+pub mod range;
 pub mod uri;
 pub mod vary;
 

@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_chain_t, ngx_http_block_reading, ngx_http_top_header_filter, 
 use super::collect::{self, Collecting};
 use super::context::{Armed, Fate, Lookup};
 use super::response::Response;
-use super::{fill, filter, hold, layout, rc, revalidate};
+use super::{fill, filter, hold, layout, list, rc, revalidate};
 use crate::reason::StoreReason;
 
 /// The header of an answer to a request that was looked up.
@@ -60,16 +60,20 @@ fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
     filter::pass_header(lookup)
 }
 
-/// The client's own condition, which the application did not see, is answered by nginx's filter:
-/// it lies before this one, so the header begins anew. Where the client gets 304 the body is
-/// collected all the same.
+/// The client's own condition and Range, which the application did not see, are answered by nginx's
+/// filters: that of conditions lies before this one, so the header begins anew. Where the client
+/// gets 304 the body is collected all the same.
 fn answer_condition(lookup: &mut Lookup) -> ngx_int_t {
     let request = lookup.request();
     request.set(&layout::DISABLE_NOT_MODIFIED, false);
     request.obey_precedence();
     // SAFETY: the request is alive, and nothing of its header was sent; this filter passes it on
-    // the second time.
+    // the second time. nginx's filter adds an Accept-Ranges of its own.
     let code = unsafe {
+        if !request.raw().headers_in.range.is_null() {
+            list::hide(&raw mut (*request.as_ptr()).headers_out.headers, "accept-ranges");
+            request.set(&layout::ALLOW_RANGES, true);
+        }
         match ngx_http_top_header_filter {
             Some(top) => top(request.as_ptr()),
             None => rc::ERROR,

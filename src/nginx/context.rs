@@ -82,7 +82,7 @@ pub(super) struct Armed {
     /// The stored page that the application is asked to confirm, and whether the client takes
     /// its content coding.
     pub stale: Option<(Held, bool)>,
-    /// The client's If-None-Match and If-Modified-Since are kept from the application.
+    /// If-None-Match, If-Modified-Since or Range of the client is kept from the application.
     pub is_conditional: bool,
 }
 

@@ -11,6 +11,7 @@ use super::request::Request;
 use super::response::Response;
 use super::{layout, list, now_millis, str_over};
 use crate::entry::{self, Stored, marker};
+use crate::http::range;
 use crate::http::vary::variant_key;
 use crate::policy::{self, FillFacts, Storable};
 use crate::reason::{Reason, Status, StoreReason};
@@ -36,7 +37,7 @@ pub(super) fn arm(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool
         reason,
         get: request.is_get(),
         body: request.has_body(),
-        range: request.has_header("range") || request.has_header("if-range"),
+        part: asks_for_a_part(request),
         host: request.host_is_canonical(),
         no_store: request.control().no_store,
     };
@@ -59,15 +60,23 @@ pub(super) fn arm(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool
     Some(())
 }
 
-/// Keeps If-None-Match and If-Modified-Since from the application, which is to send the whole
-/// page; nginx answers them. Whether there was one; `None` is out of memory.
+fn asks_for_a_part(request: Request) -> bool {
+    let is_whole = !request.has_header("range") || range::is_whole(request.header_values("range"));
+    !is_whole || request.has_header("if-range")
+}
+
+/// Keeps If-None-Match, If-Modified-Since and a Range that is the whole page from the application,
+/// which is to send all of it; nginx answers them. Whether there was one; `None` is out of memory.
 fn take_conditions(request: Request) -> Option<bool> {
-    // SAFETY: the request is the main one. nginx's own filter looks at the elements that
+    // SAFETY: the request is the main one. nginx's own filters look at the elements that
     // `headers_in` points at, so these get copies that no later field can lie over.
     unsafe {
         let headers_in = &raw mut (*request.as_ptr()).headers_in;
-        let slots =
-            [&raw mut (*headers_in).if_none_match, &raw mut (*headers_in).if_modified_since];
+        let slots = [
+            &raw mut (*headers_in).if_none_match,
+            &raw mut (*headers_in).if_modified_since,
+            &raw mut (*headers_in).range,
+        ];
         let mut found = false;
         for slot in slots {
             let Some(element) = (*slot).as_ref() else { continue };
@@ -80,7 +89,9 @@ fn take_conditions(request: Request) -> Option<bool> {
             *slot = copy;
             found = true;
         }
-        drop_conditions(request)?;
+        list::remove(&raw mut (*headers_in).headers, request.pool(), |name| {
+            is_condition(name) || name.eq_ignore_ascii_case(b"range")
+        })?;
         Some(found)
     }
 }

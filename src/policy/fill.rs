@@ -11,8 +11,8 @@ pub struct FillFacts {
     pub get: bool,
     /// The request has a body, even an empty chunked one.
     pub body: bool,
-    /// The request has Range or If-Range.
-    pub range: bool,
+    /// The request asks for a part of the page, or has If-Range.
+    pub part: bool,
     /// Its Host is written as in the key: the application may make links of it.
     pub host: bool,
     /// Its Cache-Control says `no-store` (RFC 9111 section 5.2.1.5).
@@ -37,7 +37,7 @@ pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
         Err(StoreReason::Body)
     } else if request.no_store {
         Err(StoreReason::RequestNoStore)
-    } else if request.range {
+    } else if request.part {
         Err(StoreReason::Range)
     } else if !request.host {
         Err(StoreReason::Host)
@@ -54,7 +54,7 @@ mod tests {
         reason: Reason::Absent,
         get: true,
         body: false,
-        range: false,
+        part: false,
         host: true,
         no_store: false,
     };
@@ -65,7 +65,7 @@ mod tests {
         for (facts, reason) in [
             (FillFacts { get: false, ..MISS }, StoreReason::Method),
             (FillFacts { body: true, ..MISS }, StoreReason::Body),
-            (FillFacts { range: true, ..MISS }, StoreReason::Range),
+            (FillFacts { part: true, ..MISS }, StoreReason::Range),
             (FillFacts { host: false, ..MISS }, StoreReason::Host),
             (FillFacts { no_store: true, ..MISS }, StoreReason::RequestNoStore),
         ] {

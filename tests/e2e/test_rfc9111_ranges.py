@@ -1,5 +1,6 @@
 """RFC 9111 sections 3.3 and 3.4, RFC 9110 section 14: a stored page answers ranges; a request for a
-range that misses reaches the application as it is, and its answer is not stored."""
+part that misses reaches the application as it is, and its answer is not stored. test_store_range.py
+has the range that is the whole page."""
 
 import re
 
