@@ -121,9 +121,12 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_http_cleanup_t", &["handler", "data"], &[]),
     (
         "ngx_http_core_loc_conf_t",
-        &["name", "handler", "error_pages", "resolver", "resolver_timeout"],
+        &["name", "handler", "locations", "error_pages", "resolver", "resolver_timeout"],
         &["noname"],
     ),
+    ("ngx_http_conf_ctx_t", &["loc_conf"], &[]),
+    ("ngx_http_location_queue_t", &["queue", "inclusive"], &[]),
+    ("ngx_queue_t", &["next"], &[]),
     ("ngx_resolver_t", &["connections"], &[]),
     ("ngx_shm_zone_t", &["data", "shm", "init"], &[]),
     ("ngx_shm_t", &["addr"], &[]),

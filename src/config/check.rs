@@ -51,9 +51,75 @@ pub fn fallback_cycle<'a>(start: &'a str, next: impl Fn(&str) -> Option<&'a str>
     false
 }
 
+/// Variables of nginx that are made of the URI, the arguments or the location that a request has
+/// at the moment, beside `$arg_...`.
+const MOVING: [&str; 10] = [
+    "uri",
+    "document_uri",
+    "args",
+    "query_string",
+    "is_args",
+    "request_filename",
+    "document_root",
+    "realpath_root",
+    "fastcgi_script_name",
+    "fastcgi_path_info",
+];
+
+/// The first variable in a string that an internal redirect changes.
+pub(super) fn moving_variable(text: &str) -> Option<&str> {
+    variables(text).find(|name| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("arg_") || MOVING.contains(&name.as_str())
+    })
+}
+
+/// The names of the variables in a string, found as nginx finds them: `$name` or `${name}`;
+/// `$1` is a capture.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).filter_map(|rest| {
+        let name = rest.strip_prefix('{').unwrap_or(rest);
+        let end = name.find(|byte: char| !byte.is_ascii_alphanumeric() && byte != '_');
+        let name = name.get(..end.unwrap_or(name.len()))?;
+        let is_capture = rest.starts_with(|first: char| ('1'..='9').contains(&first));
+        (!name.is_empty() && !is_capture).then_some(name)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_that_move() {
+        for (text, found) in [
+            ("$uri", "uri"),
+            ("$scheme://$host${uri}x", "uri"),
+            ("$host$document_uri", "document_uri"),
+            ("$request_uri?$args", "args"),
+            ("a$is_args$query_string", "is_args"),
+            ("$1$arg_page", "arg_page"),
+            ("${ARG_page}", "ARG_page"),
+            ("$realpath_root/", "realpath_root"),
+            ("/$1uri$URI", "URI"),
+        ] {
+            assert_eq!(moving_variable(text), Some(found), "{text}");
+        }
+        for text in [
+            "uri",
+            "",
+            "$",
+            "${",
+            "$1",
+            "$1uri",
+            "$redis_cache_uri",
+            "$request_uri",
+            "$uri_x",
+            "$arg",
+        ] {
+            assert_eq!(moving_variable(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn cycles() {

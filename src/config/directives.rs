@@ -61,7 +61,9 @@ pub const DIRECTIVES: &[Directive] = &[
             the directive the http form uses `$redis_cache_uri hash=none prefix=page:` and the \
             raw form `$http_host$request_uri hash=md5 prefix=:1:`, which is the key of the 2014 \
             package; both are computed from the request as it was sent. A key that comes out \
-            empty or above 64 KiB is a bypass.",
+            empty or above 64 KiB is a bypass. `$uri`, `$args` and what else an internal redirect \
+            changes do not belong in it, and `nginx -t` warns of them: behind \
+            `try_files $uri /index.php` all pages would have the key of `/index.php`.",
         action: Level(setters::key),
     },
     Directive {
@@ -282,7 +284,9 @@ pub const DIRECTIVES: &[Directive] = &[
             everybody. The application is then not told the key. A 2xx or 3xx answer to a method \
             other than GET, HEAD, OPTIONS and TRACE invalidates the stored page of its URI, and \
             with the default key those that its Location and Content-Location name; the answer \
-            waits for that, within `redis_cache_timeout`. Needs `redis_cache_format http`. Leave it \
+            waits for that, within `redis_cache_timeout`. Where `redis_cache` is in force beside it and \
+            the location has no content handler, files on disk are stored too, for \
+            `redis_cache_valid`; `nginx -t` warns of that. Needs `redis_cache_format http`. Leave it \
             off where the application stores by itself, as with the Django package.",
         action: Level(store_setters::store),
     },

@@ -34,6 +34,9 @@ pub trait Environment {
     /// Compiles a string with variables.
     fn template(&mut self, text: &[u8]) -> Result<Template, String>;
 
+    /// Tells the operator of something that is allowed and most likely wrong.
+    fn warn(&mut self, sentence: &str);
+
     /// The content of a file; a relative path starts at nginx's configuration prefix.
     fn read_file(&mut self, path: &str) -> Result<Vec<u8>, String>;
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::check::moving_variable;
 use super::settings::{Format, Io, KeySetting, Settings};
 use super::upstream::Target;
 use super::{Environment, Template, value};
@@ -148,6 +149,13 @@ pub(super) fn key(
         }
     }
     let template = environment.template(text.as_bytes())?;
+    if let Some(name) = moving_variable(text) {
+        environment.warn(&format!(
+            "\"redis_cache_key\" has ${name}, which an internal redirect changes (try_files, index, \
+             rewrite, error_page): behind \"try_files $uri /index.php\" pages would share one \
+             key. Use $redis_cache_uri or $request_uri, which stay as the client sent them"
+        ));
+    }
     settings.key = Some(KeySetting {
         template,
         hash: hash.unwrap_or(Hash::None),

@@ -6,7 +6,7 @@ use std::ptr;
 
 use ngx::core::NGX_CONF_ERROR;
 use ngx::ffi::{
-    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
+    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
     ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_core_srv_conf_t,
     ngx_str_t,
 };
@@ -83,6 +83,8 @@ pub(super) struct LocationConf {
     settings: Settings,
     /// File and line of `redis_cache_pass`.
     written_at: String,
+    /// File and line where the location or the server begins.
+    pub begins_at: String,
     /// Present where `redis_cache_pass` or `redis_cache` looks up.
     pub plan: Option<ActivePlan>,
 }
@@ -129,6 +131,10 @@ impl Environment for ConfEnvironment<'_> {
         Ok(Template(self.templates.len() - 1))
     }
 
+    fn warn(&mut self, sentence: &str) {
+        ngx::ngx_conf_log_error!(NGX_LOG_WARN, self.cf, "{NAME}: {sentence}");
+    }
+
     fn read_file(&mut self, path: &str) -> Result<Vec<u8>, String> {
         // SAFETY: `cf` is nginx's context during parsing; the name is copied with a NUL behind
         // it, as ngx_conf_full_name wants it.
@@ -157,6 +163,18 @@ impl Environment for ConfEnvironment<'_> {
 pub(super) unsafe fn words_of<'a>(cf: *mut ngx_conf_t) -> Vec<&'a [u8]> {
     // SAFETY: `cf` is valid, and its arguments are an array of strings.
     unsafe { (*(*cf).args).as_slice::<ngx_str_t>().iter().map(|word| bytes_of(*word)).collect() }
+}
+
+/// The file and line that is being parsed.
+///
+/// # Safety
+/// `cf` is nginx's context during parsing.
+pub(super) unsafe fn place_of(cf: *mut ngx_conf_t) -> String {
+    // SAFETY: `cf` is valid, and its file is null or that which is being read.
+    unsafe {
+        let Some(file) = (*cf).conf_file.as_ref() else { return String::new() };
+        format!("{}:{}", String::from_utf8_lossy(bytes_of(file.file.name)), file.line)
+    }
 }
 
 /// Applies one directive to a location configuration.
@@ -188,9 +206,7 @@ pub(super) unsafe fn apply(
                 return Err(format!("\"redis_cache_pass\" {BESIDE}"));
             }
             core.handler = Some(handler::content_handler);
-            let file = (*cf).conf_file;
-            let name = String::from_utf8_lossy(bytes_of((*file).file.name));
-            conf.written_at = format!("{name}:{}", (*file).line);
+            conf.written_at = place_of(cf);
         }
     }
     Ok(())
@@ -245,7 +261,10 @@ unsafe fn try_merge(
     // SAFETY: the core module's configuration is merged.
     let resolver = unsafe { Resolver::of(core) };
     let Some(endpoint) = &conf.settings.pass else {
-        return plan_in_place(cf, main, conf, resolver);
+        plan_in_place(cf, main, conf, resolver)?;
+        // SAFETY: `cf` is nginx's context, and the core module's configuration is merged.
+        unsafe { checks::warn_of_files(cf, core, conf) };
+        return Ok(());
     };
     let place = &conf.written_at;
     if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {

@@ -204,7 +204,13 @@ unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
 
 unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
     // SAFETY: nginx passes its configuration context.
-    unsafe { <Module as HttpModule>::create_loc_conf(cf) }
+    unsafe {
+        let conf = <Module as HttpModule>::create_loc_conf(cf);
+        if let Some(conf) = conf.cast::<conf::LocationConf>().as_mut() {
+            conf.begins_at = conf::place_of(cf);
+        }
+        conf
+    }
 }
 
 unsafe extern "C" fn merge_loc_conf(
