@@ -6,66 +6,82 @@ use ngx::ffi::{ngx_chain_t, ngx_http_block_reading, ngx_http_top_header_filter, 
 use super::collect::{self, Collecting};
 use super::context::{Armed, Fate, Lookup};
 use super::response::Response;
-use super::{fill, filter, hold, layout, list, rc, revalidate};
+use super::{conditions, fill, filter, hold, layout, list, rc, revalidate};
 use crate::reason::StoreReason;
 
+/// What follows the header of an answer.
+pub(super) enum Next {
+    /// It goes on to the client.
+    Pass,
+    /// It waits.
+    Wait,
+    /// It was dealt with: the code for nginx.
+    Done(ngx_int_t),
+}
+
 /// The header of an answer to a request that was looked up.
-pub(super) fn on_header(lookup: &mut Lookup) -> ngx_int_t {
-    match &lookup.fate {
-        Fate::Armed(_) | Fate::Invalidates(_) => {}
-        Fate::Held(_) => return hold::on_second_header(lookup),
-        Fate::Collecting(_) if lookup.request().is_error_page() => {
-            lookup.fate = Fate::NotStored(StoreReason::Redirect);
-            return filter::pass_header(lookup);
-        }
-        _ => return filter::pass_header(lookup),
-    }
-    match std::mem::replace(&mut lookup.fate, Fate::Unasked) {
+pub(super) fn on_header(lookup: Lookup) -> Next {
+    let expected = lookup.with_fate(|fate| match fate {
+        Fate::Armed(_) | Fate::Invalidates(_) => std::mem::replace(fate, Fate::Unasked),
+        _ => Fate::Unasked,
+    });
+    match expected {
         Fate::Armed(armed) => on_answer(lookup, *armed),
         Fate::Invalidates(keys) => match hold::begin(lookup, keys) {
-            true => rc::OK,
-            false => filter::pass_header(lookup),
+            true => Next::Wait,
+            false => Next::Pass,
         },
-        _ => filter::pass_header(lookup),
+        _ => on_other(lookup),
     }
 }
 
-fn on_answer(lookup: &mut Lookup, mut armed: Armed) -> ngx_int_t {
+/// Another header than that of the answer that was asked for: perhaps that of an error in its place.
+fn on_other(lookup: Lookup) -> Next {
+    if lookup.with_fate(|fate| matches!(fate, Fate::Held(_))) {
+        return hold::on_second_header(lookup);
+    }
+    let collects = lookup.with_fate(|fate| matches!(fate, Fate::Collecting(_)));
+    if collects && lookup.request().is_error_page() {
+        lookup.settle(StoreReason::Redirect);
+    }
+    Next::Pass
+}
+
+fn on_answer(lookup: Lookup, mut armed: Armed) -> Next {
     let request = lookup.request();
-    // Parts that the page includes are asked for later, with the header of this request.
-    if armed.stale.is_some() && fill::drop_conditions(request).is_none() {
-        return rc::ERROR;
+    if armed.undo(lookup).is_err() {
+        return Next::Done(rc::ERROR);
     }
     if request.is_error_page() {
-        lookup.fate = Fate::NotStored(StoreReason::Redirect);
-        request.set(&layout::DISABLE_NOT_MODIFIED, false);
-        return filter::pass_header(lookup);
+        lookup.settle(StoreReason::Redirect);
+        conditions::restore(request);
+        return Next::Pass;
     }
     let response = Response::of(request);
     if let Some(code) = revalidate::confirm(lookup, &mut armed, &response) {
-        return code;
+        return Next::Done(code);
     }
     let decided = fill::decide(lookup, &armed, &response);
-    lookup.fate = match decided.and_then(|found| Collecting::begin(lookup, &response, found)) {
+    match decided.and_then(|found| Collecting::begin(lookup, &response, found)) {
         Ok(collecting) => {
             request.set(&layout::FILTER_NEED_IN_MEMORY, true);
             request.set_context(lookup);
-            Fate::Collecting(collecting)
+            lookup.set_fate(Fate::Collecting(collecting));
         }
-        Err(reason) => Fate::NotStored(reason),
-    };
-    if armed.is_conditional && response.status == 200 && !response.is_altered() {
-        return answer_condition(lookup);
+        Err(reason) => lookup.settle(reason),
     }
-    filter::pass_header(lookup)
+    if armed.is_conditional && response.status == 200 && !response.is_altered() {
+        return Next::Done(answer_condition(lookup));
+    }
+    Next::Pass
 }
 
 /// The client's own condition and Range, which the application did not see, are answered by nginx's
 /// filters: that of conditions lies before this one, so the header begins anew. Where the client
 /// gets 304 the body is collected all the same.
-fn answer_condition(lookup: &mut Lookup) -> ngx_int_t {
+fn answer_condition(lookup: Lookup) -> ngx_int_t {
     let request = lookup.request();
-    request.set(&layout::DISABLE_NOT_MODIFIED, false);
+    conditions::restore(request);
     request.obey_precedence();
     // SAFETY: the request is alive, and nothing of its header was sent; this filter passes it on
     // the second time. nginx's filter adds an Accept-Ranges of its own.
@@ -80,9 +96,10 @@ fn answer_condition(lookup: &mut Lookup) -> ngx_int_t {
         }
     };
     let not_modified = request.raw().headers_out.status == 304;
-    if not_modified && matches!(lookup.fate, Fate::Collecting(_)) {
+    let collects = lookup.with_fate(|fate| matches!(fate, Fate::Collecting(_)));
+    if not_modified && collects {
         request.set(&layout::HEADER_ONLY, false);
-        lookup.client_is_answered = true;
+        lookup.set_client_is_answered();
         // A client that has its 304 may leave; the page is fetched to its end.
         // SAFETY: the request is alive; the handler is nginx's own.
         unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading) };
@@ -94,15 +111,19 @@ fn answer_condition(lookup: &mut Lookup) -> ngx_int_t {
 ///
 /// # Safety
 /// The chain is one that nginx passes to a body filter.
-pub(super) unsafe fn on_body(lookup: &mut Lookup, chain: *mut ngx_chain_t) -> ngx_int_t {
+pub(super) unsafe fn on_body(lookup: Lookup, chain: *mut ngx_chain_t) -> ngx_int_t {
     let request = lookup.request();
+    let held = lookup.with_fate(|fate| match fate {
+        Fate::Held(hold) => Some(hold.clone()),
+        _ => None,
+    });
     // SAFETY: the caller guarantees a valid chain.
     unsafe {
-        if let Fate::Held(held) = &mut lookup.fate {
-            return hold::keep(request, held, chain);
+        if let Some(hold) = held {
+            return hold.keep(request, chain);
         }
         collect::take(lookup, chain);
-        match lookup.client_is_answered {
+        match lookup.client_is_answered() {
             true => filter::drop_body(request, chain),
             false => filter::pass_body(request, chain),
         }

@@ -67,7 +67,7 @@ pub(super) struct Admitted {
 }
 
 /// What is asked.
-pub(super) struct Asked<'a> {
+pub(super) struct Wanted<'a> {
     pub key: &'a [u8],
     pub waiter: Waiter,
     pub timeout: Duration,
@@ -177,10 +177,16 @@ impl Client {
     }
 
     /// Takes a lookup, or a command that writes, to be sent at the end of this turn.
-    pub fn ask(&mut self, admitted: Admitted, query: Asked<'_>, desk: &mut Desk, memory: &Memory) {
+    pub fn ask(
+        &mut self,
+        admitted: Admitted,
+        wanted: Wanted<'_>,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) {
         let Admitted { connection: number, hash } = admitted;
         let Some(connection) = self.connections.get_mut(number) else { return };
-        let Asked { key, waiter, timeout, command } = query;
+        let Wanted { key, waiter, timeout, command } = wanted;
         connection.patience = timeout;
         match command {
             Command::Get => connection.link.enqueue(key, hash, waiter),

@@ -24,7 +24,7 @@ pub(super) struct Collecting {
 impl Collecting {
     /// Begins with the head; refused where there is no room for it.
     pub fn begin(
-        lookup: &Lookup,
+        lookup: Lookup,
         response: &Response<'_>,
         storable: Storable,
     ) -> Result<Box<Self>, StoreReason> {
@@ -34,7 +34,7 @@ impl Collecting {
         let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
         let stated = response.length();
         let expected = stated.unwrap_or(0);
-        if value.len() + expected > lookup.plan.plan.max_size {
+        if value.len() + expected > lookup.plan().max_size {
             return Err(StoreReason::TooLarge);
         }
         if !share.grow(value.len() + expected) || value.try_reserve_exact(expected).is_err() {
@@ -65,25 +65,28 @@ impl Collecting {
 ///
 /// # Safety
 /// The chain is one that nginx passes to a body filter.
-pub(super) unsafe fn take(lookup: &mut Lookup, chain: *mut ngx_chain_t) {
-    let max_size = lookup.plan.plan.max_size;
+pub(super) unsafe fn take(lookup: Lookup, chain: *mut ngx_chain_t) {
+    let max_size = lookup.plan().max_size;
     let request = lookup.request();
     let mut link = chain;
     // SAFETY: links and buffers of the chain are valid.
     while let Some((buffer, next)) = unsafe { link.as_ref().map(|link| (&*link.buf, link.next)) } {
-        let Fate::Collecting(collecting) = &mut lookup.fate else { return };
         // SAFETY: as above.
-        let added = match unsafe { bytes_of(buffer) } {
-            Some(bytes) => collecting.add(bytes, max_size),
-            None => Err(StoreReason::Internal),
-        };
-        if let Err(reason) = added {
-            lookup.fate = Fate::NotStored(reason);
-            return;
+        let bytes = unsafe { bytes_of(buffer) };
+        let added = lookup.with_fate(|fate| match fate {
+            Fate::Collecting(collecting) => {
+                let bytes = bytes.ok_or(StoreReason::Internal);
+                Some(bytes.and_then(|bytes| collecting.add(bytes, max_size)))
+            }
+            _ => None,
+        });
+        match added {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => return lookup.settle(reason),
+            None => return,
         }
         if is_last(request, buffer) {
-            finish(lookup);
-            return;
+            return finish(lookup);
         }
         link = next;
     }
@@ -113,16 +116,13 @@ fn is_last(request: Request, buffer: &ngx_buf_t) -> bool {
 }
 
 /// The end of the body has passed.
-fn finish(lookup: &mut Lookup) {
-    let fate = std::mem::replace(&mut lookup.fate, Fate::Queued);
-    let Fate::Collecting(collecting) = fate else { return };
+fn finish(lookup: Lookup) {
+    let Fate::Collecting(collecting) = lookup.set_fate(Fate::Unasked) else { return };
     let Collecting { storable, value, head, stated, share } = *collecting;
     let result = is_whole(lookup.request(), value.len() - head, stated)
-        .and_then(|()| fill::placed(lookup, &storable, value))
+        .and_then(|()| fill::place(lookup, &storable, value))
         .and_then(|write| writer::fill(lookup, write, storable.ttl, share));
-    if let Err(reason) = result {
-        lookup.fate = Fate::NotStored(reason);
-    }
+    lookup.settle(result.err().unwrap_or(StoreReason::Queued));
 }
 
 /// Whether a body of `length` bytes is all of it: nginx ends a response in the same way when an

@@ -1,8 +1,11 @@
 //! The life of one lookup, kept beside its request.
 //!
-//! A named location clears nginx's own module contexts, so the lookup lives in a cleanup record
-//! of the request's pool and is found there by its request.
+//! A named location clears nginx's own module contexts, so the state lies in a cleanup record of the
+//! request's pool and is found there by its request. nginx comes back to this module in the middle of
+//! almost everything that it is asked for, so nobody holds a reference into the state across such a
+//! call: a [`Lookup`] is a handle, and each of its methods is done with the state when it returns.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -15,46 +18,55 @@ use super::conf::ActivePlan;
 use super::hold::Hold;
 use super::memory::Held;
 use super::request::Request;
-use super::{fill, worker};
+use super::{NAME, OutOfMemory, fill, worker};
+use crate::config::Plan;
+use crate::entry::Page;
 use crate::key::Key;
 use crate::parking::Ticket;
+use crate::policy::{Known, Reuse, Variant};
 use crate::reason::{Reason, StoreReason};
 use crate::redis::write::Seen;
 
-/// What a lookup is doing.
-pub(super) enum Life {
-    /// Nothing is decided yet.
-    Begun,
-    /// The request is parked until the answer to this step comes.
-    Waiting(Ticket, Step),
-    /// The reason is known, and with it the status.
-    Decided(Reason),
-}
-
 /// What was asked.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(super) enum Asked {
     /// The value under the request's key.
     First,
     /// The variant of a page that varies.
     Variant(Variant),
 }
 
-/// One variant of a page that varies.
-#[derive(Clone)]
-pub(super) struct Variant {
-    /// The request fields that the marker names, in lower case.
-    pub fields: Vec<String>,
-    pub generation: String,
-    pub key: Vec<u8>,
+/// What a lookup is doing.
+enum Life {
+    /// Nothing is decided yet.
+    Begun,
+    /// The request is parked until the answer to what was asked comes.
+    Waiting(Ticket, Asked),
+    /// The status is known.
+    Decided(Decision),
 }
 
-/// What lies under the keys that were asked for, for a fill that replaces it.
-pub(super) struct Found {
-    /// Under the request's key.
-    pub first: Seen,
-    /// The variant that the marker leads to, and what lies there.
-    pub variant: Option<(Variant, Seen)>,
+/// What a lookup came to.
+#[derive(Clone, Copy)]
+pub(super) struct Decision {
+    pub reason: Reason,
+    /// Seconds since the page was new.
+    pub age: Option<u64>,
+    /// Seconds for which the page stays fresh.
+    pub ttl: Option<u64>,
+}
+
+impl Decision {
+    /// A stored page is sent.
+    pub fn page(reason: Reason, reuse: &Reuse) -> Self {
+        Self { reason, age: reuse.age, ttl: reuse.ttl }
+    }
+}
+
+impl From<Reason> for Decision {
+    fn from(reason: Reason) -> Self {
+        Self { reason, age: None, ttl: None }
+    }
 }
 
 /// What becomes of the application's answer.
@@ -63,103 +75,102 @@ pub(super) enum Fate {
     Unasked,
     /// It may be stored, should its header say so.
     Armed(Box<Armed>),
-    /// It is not stored, and why.
-    NotStored(StoreReason),
     /// Its body is being collected.
     Collecting(Box<Collecting>),
-    /// It went to Redis.
-    Queued,
+    /// It went to Redis, or is not stored: why.
+    Settled(StoreReason),
     /// Should it be a success, the pages under these keys are no longer good.
     Invalidates(Vec<Vec<u8>>),
     /// It waits for the invalidation.
-    Held(Box<Hold>),
+    Held(Rc<Hold>),
 }
 
 /// A request whose answer may be stored.
 pub(super) struct Armed {
     /// When the application was asked, in milliseconds since 1970.
     pub asked: i64,
-    /// The stored page that the application is asked to confirm, and whether the client takes
-    /// its content coding.
-    pub stale: Option<(Held, bool)>,
+    /// The stored page that the application is asked to confirm.
+    pub stale: Option<StalePage>,
     /// If-None-Match, If-Modified-Since or Range of the client is kept from the application.
     pub is_conditional: bool,
 }
 
-/// One lookup of one request.
-pub(super) struct Lookup {
+/// A stored page that the application may confirm, with the memory that it lies in.
+pub(super) struct Confirmable<'a> {
+    pub page: Page<'a>,
+    pub stale: StalePage,
+}
+
+/// That memory, while the application is asked.
+pub(super) struct StalePage {
+    pub held: Held,
+    /// The client itself takes its content coding.
+    pub coding_accepted: bool,
+}
+
+/// One lookup of one request: a handle, good for as long as nginx holds the request alive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lookup(NonNull<State>);
+
+struct State {
     request: Request,
-    /// The plan of the location that looks up.
-    pub plan: &'static ActivePlan,
-    pub life: Life,
-    pub key: Option<Key>,
-    pub began: Instant,
-    /// How long Redis was waited for; `None` where it was not asked.
-    pub took: Option<Duration>,
-    /// The server that was asked; none where it was not known yet.
-    pub server: Option<Rc<str>>,
-    /// Seconds since the page was new.
-    pub age: Option<u64>,
-    /// Seconds for which the page stays fresh.
-    pub ttl: Option<u64>,
-    /// The memory of the value that is being sent.
-    pub value: Option<Held>,
-    /// What was found, where it may be replaced.
-    pub found: Option<Box<Found>>,
-    pub fate: Fate,
-    /// The client has its whole response; what comes of the application's body is dropped.
-    pub client_is_answered: bool,
-    /// Cache-Status was added.
-    pub status_sent: bool,
-    cancels_with_request: bool,
+    plan: &'static ActivePlan,
+    began: Instant,
+    life: RefCell<Life>,
+    key: OnceCell<Key>,
+    took: Cell<Option<Duration>>,
+    server: RefCell<Option<Rc<str>>>,
+    value: RefCell<Option<Held>>,
+    known: RefCell<Option<Box<Known>>>,
+    fate: RefCell<Fate>,
+    client_is_answered: Cell<bool>,
+    status_sent: Cell<bool>,
+    cancels_with_request: Cell<bool>,
 }
 
 impl Lookup {
-    /// Begins a lookup, which takes the place of an earlier one of this request; `None` is out of
-    /// memory.
-    pub fn begin<'a>(request: Request, plan: &'static ActivePlan) -> Option<&'a mut Self> {
+    /// Begins a lookup, which takes the place of an earlier one of this request.
+    pub fn begin(request: Request, plan: &'static ActivePlan) -> Result<Self, OutOfMemory> {
         if let Some(earlier) = Self::of(request) {
             fill::disarm(earlier)?;
         }
-        let lookup = Self {
+        let state = State {
             request,
             plan,
-            life: Life::Begun,
-            key: None,
             began: Instant::now(),
-            took: None,
-            server: None,
-            age: None,
-            ttl: None,
-            value: None,
-            found: None,
-            fate: Fate::Unasked,
-            client_is_answered: false,
-            status_sent: false,
-            cancels_with_request: false,
+            life: RefCell::new(Life::Begun),
+            key: OnceCell::new(),
+            took: Cell::new(None),
+            server: RefCell::new(None),
+            value: RefCell::new(None),
+            known: RefCell::new(None),
+            fate: RefCell::new(Fate::Unasked),
+            client_is_answered: Cell::new(false),
+            status_sent: Cell::new(false),
+            cancels_with_request: Cell::new(false),
         };
-        // SAFETY: the record lives as long as the request's pool, and so does the lookup, which
-        // its handler drops. It lies outside of the pool, which nginx sizes for its own needs: a
-        // pool that overflows costs more than an allocation.
+        // SAFETY: the record lives as long as the request's pool, and so does the state, which its
+        // handler drops. It lies outside of the pool, which nginx sizes for its own needs: a pool
+        // that overflows costs more than an allocation.
         unsafe {
-            let cleanup = ngx_pool_cleanup_add(request.pool(), 0).as_mut()?;
-            let place = Box::into_raw(Box::new(lookup));
-            cleanup.data = place.cast();
-            cleanup.handler = Some(drop_lookup);
-            Some(&mut *place)
+            let cleanup = ngx_pool_cleanup_add(request.pool(), 0).as_mut().ok_or(OutOfMemory)?;
+            let place = NonNull::from(Box::leak(Box::new(state)));
+            cleanup.data = place.as_ptr().cast();
+            cleanup.handler = Some(drop_state);
+            Ok(Self(place))
         }
     }
 
     /// The latest lookup of a request, through internal redirects.
-    pub fn of<'a>(request: Request) -> Option<&'a mut Self> {
+    pub fn of(request: Request) -> Option<Self> {
         // SAFETY: the records of a pool form a list that ends with null; those with our handler
-        // hold a `Lookup`.
+        // hold a `State`.
         unsafe {
             let mut record = (*request.pool()).cleanup;
-            while let Some(found) = record.as_mut() {
-                if found.handler.is_some_and(|h| std::ptr::fn_addr_eq(h, DROP_LOOKUP)) {
-                    let lookup = &mut *found.data.cast::<Self>();
-                    if lookup.request == request {
+            while let Some(found) = record.as_ref() {
+                if found.handler.is_some_and(|h| std::ptr::fn_addr_eq(h, DROP_STATE)) {
+                    let lookup = NonNull::new(found.data.cast::<State>()).map(Self);
+                    if let Some(lookup) = lookup.filter(|lookup| lookup.request() == request) {
                         return Some(lookup);
                     }
                 }
@@ -169,76 +180,240 @@ impl Lookup {
         None
     }
 
-    /// Keeps a value, and gives its bytes.
+    /// The lookup that [`Self::as_ptr`] gave.
     ///
     /// # Safety
-    /// The bytes are not used after `value` is set anew, or the request's pool is freed.
-    pub unsafe fn keep<'a>(&mut self, held: Held) -> &'a [u8] {
-        let (start, length) = (held.value.as_ptr(), held.value.len());
-        self.value = Some(held);
-        // SAFETY: the value lives until then, as the caller guarantees; nothing writes to it.
-        unsafe { std::slice::from_raw_parts(start, length) }
+    /// The request of the lookup is alive.
+    pub unsafe fn from_ptr(pointer: *mut c_void) -> Option<Self> {
+        NonNull::new(pointer.cast()).map(Self)
     }
 
-    pub fn request(&self) -> Request {
-        self.request
+    /// For the request's context.
+    pub fn as_ptr(self) -> *mut c_void {
+        self.0.as_ptr().cast()
     }
 
-    /// Whether the application is asked to confirm the stored page.
-    pub fn asks_to_confirm(&self) -> bool {
-        matches!(&self.fate, Fate::Armed(armed) if armed.stale.is_some())
+    fn state(&self) -> &State {
+        // SAFETY: the request is alive, as its view guarantees; all that changes lies in cells.
+        unsafe { self.0.as_ref() }
     }
 
-    /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
-    pub fn store_reason(&self) -> Option<StoreReason> {
-        match self.fate {
-            Fate::Unasked | Fate::Invalidates(_) | Fate::Held(_) => None,
-            Fate::Armed(_) | Fate::Collecting(_) => Some(StoreReason::Incomplete),
-            Fate::NotStored(reason) => Some(reason),
-            Fate::Queued => Some(StoreReason::Queued),
+    pub fn request(self) -> Request {
+        self.state().request
+    }
+
+    /// The plan of the location that looks up.
+    pub fn plan(self) -> &'static Plan {
+        &self.active().plan
+    }
+
+    /// That plan, and the endpoint that it asks.
+    pub fn active(self) -> &'static ActivePlan {
+        self.state().plan
+    }
+
+    pub fn began(self) -> Instant {
+        self.state().began
+    }
+
+    /// The key, once it is known.
+    pub fn key(&self) -> Option<&Key> {
+        self.state().key.get()
+    }
+
+    /// The bytes of the key; empty where it is not known.
+    pub fn key_bytes(&self) -> &[u8] {
+        self.key().map(|key| key.bytes.as_slice()).unwrap_or_default()
+    }
+
+    /// Sets the key, once.
+    pub fn set_key(&self, key: Key) -> &Key {
+        self.state().key.get_or_init(|| key)
+    }
+
+    /// The request is parked until the answer to what was `asked` comes.
+    pub fn park(self, ticket: Ticket, asked: Asked) {
+        self.state().life.replace(Life::Waiting(ticket, asked));
+    }
+
+    /// The ticket, while the request is parked.
+    pub fn ticket(self) -> Option<Ticket> {
+        match *self.state().life.borrow() {
+            Life::Waiting(ticket, _) => Some(ticket),
+            Life::Begun | Life::Decided(_) => None,
         }
     }
 
-    pub fn reason(&self) -> Option<Reason> {
-        match self.life {
-            Life::Decided(reason) => Some(reason),
+    /// The answer has come: what it is to. The lookup is as it was before it was parked.
+    pub fn unpark(self) -> Asked {
+        let state = self.state();
+        state.took.set(Some(state.began.elapsed()));
+        match state.life.replace(Life::Begun) {
+            Life::Waiting(_, asked) => asked,
+            Life::Begun | Life::Decided(_) => Asked::First,
+        }
+    }
+
+    /// The one door by which a lookup comes to its status.
+    pub fn decide(self, decision: impl Into<Decision>) {
+        let decision = decision.into();
+        let Decision { reason, age, ttl } = decision;
+        let status = reason.status().as_str();
+        let request = self.request();
+        ngx::ngx_log_debug_http!(request, "{NAME}: {status}: {reason}, age {age:?}, ttl {ttl:?}");
+        self.state().life.replace(Life::Decided(decision));
+    }
+
+    /// What the lookup came to.
+    pub fn decision(self) -> Option<Decision> {
+        match *self.state().life.borrow() {
+            Life::Decided(decision) => Some(decision),
             Life::Begun | Life::Waiting(..) => None,
         }
     }
 
-    /// Sees to it that ticket and hold die with the request: at once when nginx terminates it, not
-    /// only when its pool is freed. `None` is out of memory.
-    pub fn cancel_with_request(&mut self) -> Option<()> {
-        if !self.cancels_with_request {
-            // SAFETY: the record lives as long as the main request; `self` lives as long as the
-            // pool that the request and its subrequests share.
-            let cleanup = unsafe { ngx_http_cleanup_add(self.request.as_ptr(), 0).as_mut()? };
-            cleanup.handler = Some(cancel_lookup);
-            cleanup.data = std::ptr::from_mut(self).cast();
-            self.cancels_with_request = true;
+    /// Why the lookup came to its status.
+    pub fn reason(self) -> Option<Reason> {
+        self.decision().map(|decision| decision.reason)
+    }
+
+    /// How long Redis was waited for, so far; `None` where it was not asked.
+    pub fn waited(self) -> Option<Duration> {
+        match self.ticket() {
+            Some(_) => Some(self.began().elapsed()),
+            None => self.state().took.get(),
         }
-        Some(())
+    }
+
+    /// The server that was asked; none where it was not known yet.
+    pub fn server(self) -> Option<Rc<str>> {
+        self.state().server.borrow().clone()
+    }
+
+    pub fn set_server(self, server: Option<Rc<str>>) {
+        self.state().server.replace(server);
+    }
+
+    /// Keeps a value, and gives its bytes.
+    ///
+    /// # Safety
+    /// The bytes are not used after another value is kept or this one taken, nor after the
+    /// request's pool is freed.
+    pub unsafe fn keep<'a>(self, held: Held) -> &'a [u8] {
+        let (start, length) = (held.value.as_ptr(), held.value.len());
+        self.state().value.replace(Some(held));
+        // SAFETY: the value lives until then, as the caller guarantees; nothing writes to it.
+        unsafe { std::slice::from_raw_parts(start, length) }
+    }
+
+    /// Takes the value back that is kept.
+    pub fn take_value(self) -> Option<Held> {
+        self.state().value.take()
+    }
+
+    /// Remembers what was seen under the key that was `asked` for, for a fill that replaces it.
+    pub fn note(self, asked: &Asked) {
+        if self.plan().store.is_none() {
+            return;
+        }
+        let state = self.state();
+        let value = state.value.borrow();
+        let seen = value.as_ref().map_or(Seen::Nothing, |held| Seen::value(&held.value));
+        let mut known = state.known.borrow_mut();
+        let nothing = || Box::new(Known { first: Seen::Nothing, variant: None });
+        let known = known.get_or_insert_with(nothing);
+        match asked {
+            Asked::First => known.first = seen,
+            Asked::Variant(variant) => known.variant = Some((variant.clone(), seen)),
+        }
+    }
+
+    /// Runs `work` on what was noted.
+    pub fn with_known<T>(self, work: impl FnOnce(&Known) -> T) -> Option<T> {
+        self.state().known.borrow().as_deref().map(work)
+    }
+
+    /// Sets what becomes of the application's answer, and gives what was to become of it before.
+    pub fn set_fate(self, fate: Fate) -> Fate {
+        self.state().fate.replace(fate)
+    }
+
+    /// The one door by which it is known what became of storing the answer.
+    pub fn settle(self, reason: StoreReason) {
+        let request = self.request();
+        ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
+        self.set_fate(Fate::Settled(reason));
+    }
+
+    /// Runs `work` on what becomes of the answer; it calls nothing of nginx.
+    pub fn with_fate<T>(self, work: impl FnOnce(&mut Fate) -> T) -> T {
+        work(&mut self.state().fate.borrow_mut())
+    }
+
+    /// Whether the application is asked to confirm the stored page.
+    pub fn asks_to_confirm(self) -> bool {
+        self.with_fate(|fate| matches!(fate, Fate::Armed(armed) if armed.stale.is_some()))
+    }
+
+    /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
+    pub fn store_reason(self) -> Option<StoreReason> {
+        self.with_fate(|fate| match fate {
+            Fate::Unasked | Fate::Invalidates(_) | Fate::Held(_) => None,
+            Fate::Armed(_) | Fate::Collecting(_) => Some(StoreReason::Incomplete),
+            Fate::Settled(reason) => Some(*reason),
+        })
+    }
+
+    /// The client has its whole response; what comes of the application's body is dropped.
+    pub fn client_is_answered(self) -> bool {
+        self.state().client_is_answered.get()
+    }
+
+    /// See [`Self::client_is_answered`].
+    pub fn set_client_is_answered(self) {
+        self.state().client_is_answered.set(true);
+    }
+
+    /// Whether Cache-Status is still to be added; true once.
+    pub fn is_to_send_status(self) -> bool {
+        !self.state().status_sent.replace(true)
+    }
+
+    /// Sees to it that ticket and hold die with the request: at once when nginx terminates it, not
+    /// only when its pool is freed.
+    pub fn cancel_with_request(self) -> Result<(), OutOfMemory> {
+        if !self.state().cancels_with_request.replace(true) {
+            // SAFETY: the record lives as long as the main request; the state lives as long as the
+            // pool that the request and its subrequests share.
+            unsafe {
+                let cleanup = ngx_http_cleanup_add(self.request().as_ptr(), 0);
+                let cleanup = cleanup.as_mut().ok_or(OutOfMemory)?;
+                cleanup.handler = Some(cancel_lookup);
+                cleanup.data = self.as_ptr();
+            }
+        }
+        Ok(())
     }
 }
 
 type CleanupHandler = unsafe extern "C" fn(*mut c_void);
 
-const DROP_LOOKUP: CleanupHandler = drop_lookup;
+const DROP_STATE: CleanupHandler = drop_state;
 
-unsafe extern "C" fn drop_lookup(data: *mut c_void) {
+unsafe extern "C" fn drop_state(data: *mut c_void) {
     // SAFETY: nginx passes what `begin` set, once.
-    drop(unsafe { Box::from_raw(data.cast::<Lookup>()) });
+    drop(unsafe { Box::from_raw(data.cast::<State>()) });
 }
 
 unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
     // SAFETY: nginx passes what `cancel_with_request` set, while the pool is alive.
-    let lookup = unsafe { NonNull::new(data.cast::<Lookup>()).map(|mut found| found.as_mut()) };
-    if let Some(lookup) = lookup {
-        if let Fate::Held(hold) = &lookup.fate {
+    let Some(lookup) = (unsafe { Lookup::from_ptr(data) }) else { return };
+    lookup.with_fate(|fate| {
+        if let Fate::Held(hold) = fate {
             hold.let_go();
         }
-        if let Life::Waiting(ticket, _) = lookup.life {
-            worker::cancel(lookup, ticket);
-        }
+    });
+    if let Some(ticket) = lookup.ticket() {
+        worker::cancel(lookup, ticket);
     }
 }

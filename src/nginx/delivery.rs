@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::client::Client;
-use super::desk::{Answer, Desk, Report};
+use super::desk::{Desk, Found, Report};
 use super::memory::{Held, Memory};
 use super::socket::Peer;
 use crate::reason::Reason;
@@ -38,7 +38,7 @@ impl Client {
             for (waiter, size) in unserved.drain(..) {
                 let reason =
                     if size > waiter.max_size { Reason::TooLarge } else { Reason::Overload };
-                desk.deposit(waiter.ticket, Answer::Fault(reason));
+                desk.deposit(waiter.ticket, Found::Fault(reason));
             }
             match next {
                 None => return Ok(()),
@@ -114,7 +114,7 @@ fn is_misplaced(reason: Reason) -> bool {
 /// Gives the same reason to everybody who waits.
 pub(super) fn refuse(queries: &[Query], reason: Reason, desk: &mut Desk) {
     for waiter in queries.iter().flat_map(Query::waiters) {
-        desk.deposit(waiter.ticket, Answer::Fault(reason));
+        desk.deposit(waiter.ticket, Found::Fault(reason));
     }
 }
 
@@ -131,8 +131,8 @@ pub(super) fn deliver(
             let size = value.len();
             let held = memory.hold(value);
             let answer = |waiter: Waiter, held: Held| match size <= waiter.max_size {
-                true => Answer::Value(held),
-                false => Answer::Fault(Reason::TooLarge),
+                true => Found::Held(held),
+                false => Found::Fault(Reason::TooLarge),
             };
             for &waiter in query.others() {
                 desk.deposit(waiter.ticket, answer(waiter, held.clone()));
@@ -153,12 +153,12 @@ pub(super) fn deliver(
         }
         Frame::Nil => {
             for waiter in query.waiters() {
-                desk.deposit(waiter.ticket, Answer::Nil);
+                desk.deposit(waiter.ticket, Found::Nil);
             }
             None
         }
         Frame::Other(_) if query.writes() => {
-            desk.deposit(query.first().ticket, Answer::Done);
+            desk.deposit(query.first().ticket, Found::Done);
             None
         }
         Frame::Other(_) | Frame::Push(_) => {

@@ -1,7 +1,6 @@
 //! Where the engines leave answers and word for the worker, and who waits for them.
 
 use std::collections::VecDeque;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -19,8 +18,8 @@ use crate::redis::reader::Frame;
 use crate::redis::topology::ServerId;
 
 /// What a parked request or a write is resumed with.
-pub(super) enum Answer {
-    Value(Held),
+pub(super) enum Found {
+    Held(Held),
     /// Nothing under the key; or the guard of a write did not hold.
     Nil,
     /// It was written.
@@ -29,50 +28,47 @@ pub(super) enum Answer {
 }
 
 /// Who waits for an answer.
-pub(super) enum Waiter {
-    /// A parked request.
-    Lookup(NonNull<Lookup>, usize),
+pub(super) enum Parked {
+    /// A request.
+    Lookup(Lookup),
     /// A write.
     Write(Box<Job>),
 }
 
-impl Waiter {
+impl Parked {
     pub fn endpoint(&self) -> usize {
         match self {
-            Self::Lookup(_, endpoint) => *endpoint,
+            // The request of a lookup in the lot is alive.
+            Self::Lookup(lookup) => lookup.active().endpoint,
             Self::Write(job) => job.plan.endpoint,
         }
     }
 
     /// Another server than before is asked for it.
-    ///
-    /// # Safety
-    /// It is in the lot.
-    pub unsafe fn is_asked_of(&mut self, server: &Rc<str>) {
-        let place = match self {
-            // SAFETY: a lookup in the lot is that of a live request.
-            Self::Lookup(lookup, _) => unsafe { &mut lookup.as_mut().server },
-            Self::Write(job) => &mut job.server,
-        };
-        *place = Some(Rc::clone(server));
+    pub fn is_asked_of(&mut self, server: &Rc<str>) {
+        let server = Some(Rc::clone(server));
+        match self {
+            Self::Lookup(lookup) => lookup.set_server(server),
+            Self::Write(job) => job.server = server,
+        }
     }
 
     /// Goes on with what waited.
     ///
     /// # Safety
     /// It has just left the lot.
-    pub unsafe fn resume(self, main: &MainConf, answer: Answer) {
+    pub unsafe fn resume(self, main: &MainConf, found: Found) {
         match self {
             // SAFETY: a lookup in the lot is that of a live request.
-            Self::Lookup(lookup, _) => unsafe { handler::resume(lookup, answer) },
-            Self::Write(job) => writer::resume(main, job, &answer),
+            Self::Lookup(lookup) => unsafe { handler::resume(lookup, found) },
+            Self::Write(job) => writer::resume(main, job, &found),
         }
     }
 }
 
 /// Where engines leave answers.
 pub(super) struct Desk {
-    pub lot: Lot<Waiter, Answer>,
+    pub lot: Lot<Parked, Found>,
     pub events: Box<Events>,
     /// Connections with lookups to be sent at the end of the turn.
     pub to_flush: Vec<(Place, usize)>,
@@ -107,8 +103,8 @@ impl Desk {
     }
 
     /// Leaves an answer; its request is resumed at the end of this turn.
-    pub fn deposit(&mut self, ticket: Ticket, answer: Answer) {
-        self.lot.deposit(ticket, answer);
+    pub fn deposit(&mut self, ticket: Ticket, found: Found) {
+        self.lot.deposit(ticket, found);
         self.events.post_resume();
     }
 
@@ -123,9 +119,8 @@ impl Desk {
     /// Those who wait for `query` have another server to thank for it.
     pub fn is_asked_of(&mut self, query: &Query, server: &Rc<str>) {
         for waiter in query.waiters() {
-            if let Some(waiter) = self.lot.waiter_mut(waiter.ticket) {
-                // SAFETY: it is in the lot.
-                unsafe { waiter.is_asked_of(server) }
+            if let Some(parked) = self.lot.waiter_mut(waiter.ticket) {
+                parked.is_asked_of(server);
             }
         }
     }

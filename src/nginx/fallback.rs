@@ -3,10 +3,9 @@
 
 use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t, ngx_str_t};
 
-use super::context::{Life, Lookup};
-use super::memory::Held;
+use super::context::{Confirmable, Lookup};
 use super::request::Request;
-use super::{fill, list, rc, str_over, worker};
+use super::{OutOfMemory, fill, list, rc, str_over, worker};
 use crate::config::Door;
 use crate::key::header_form;
 use crate::reason::{Reason, Status};
@@ -17,10 +16,9 @@ const KEY_HEADER_LOWERCASE: &[u8] = b"x-redis-cache-key";
 
 /// Leaves for the application. The return code is for nginx's finalize: DONE once the named
 /// location has taken over, or the status where there is no fallback; DECLINED where the request
-/// goes on in place. `stale` is the stored page of an expiry, and whether the client takes its
-/// content coding.
-pub(super) fn leave(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bool)>) -> ngx_int_t {
-    lookup.life = Life::Decided(reason);
+/// goes on in place. `stale` is the stored page that the application may confirm.
+pub(super) fn leave(lookup: Lookup, reason: Reason, stale: Option<Confirmable<'_>>) -> ngx_int_t {
+    lookup.decide(reason);
     if reason.status() == Status::Error {
         worker::warn(lookup, reason);
     }
@@ -29,14 +27,14 @@ pub(super) fn leave(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bo
         return NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;
     }
     let prepared = fill::arm(lookup, reason, stale);
-    let handed = if request.is_main() { hand_over_key(lookup, reason) } else { Some(()) };
-    if prepared.and(handed).is_none() {
+    let handed = if request.is_main() { hand_over_key(lookup, reason) } else { Ok(()) };
+    if prepared.and(handed).is_err() {
         return rc::INTERNAL_SERVER_ERROR;
     }
-    if lookup.plan.plan.door == Door::InPlace {
+    if lookup.plan().door == Door::InPlace {
         return rc::DECLINED;
     }
-    let Some(name) = &lookup.plan.plan.fallback else {
+    let Some(name) = &lookup.plan().fallback else {
         return ngx_int_t::try_from(reason.status_without_fallback()).unwrap_or(rc::ERROR);
     };
     let mut name = str_over(name.as_bytes());
@@ -45,29 +43,29 @@ pub(super) fn leave(lookup: &mut Lookup, reason: Reason, stale: Option<(Held, bo
 }
 
 /// Whether the request says `only-if-cached`, and is obeyed (RFC 9111 section 5.2.1.7).
-fn wants_only_a_stored_page(lookup: &Lookup, reason: Reason) -> bool {
+fn wants_only_a_stored_page(lookup: Lookup, reason: Reason) -> bool {
     let request = lookup.request();
-    lookup.plan.plan.request_control
+    lookup.plan().request_control
         && request.is_main()
         && reason != Reason::Method
         && request.control().only_if_cached
 }
 
-/// Sets or removes the header with the key. `None` is out of memory.
-fn hand_over_key(lookup: &Lookup, reason: Reason) -> Option<()> {
+/// Sets or removes the header with the key.
+fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<(), OutOfMemory> {
     let request = lookup.request();
     strip(request)?;
-    let stores_itself = lookup.plan.plan.store.is_some();
+    let stores_itself = lookup.plan().store.is_some();
     let may_fill = reason.may_fill() && request.is_get() && request.host_is_canonical();
     if stores_itself || !may_fill || request.is_after_response() {
-        return Some(());
+        return Ok(());
     }
-    let Some(value) = lookup.key.as_ref().and_then(|key| header_form(&key.bytes)) else {
-        return Some(());
+    let Some(value) = lookup.key().and_then(|key| header_form(&key.bytes)) else {
+        return Ok(());
     };
     // SAFETY: the request is the main one; the value is copied into its pool.
     unsafe {
-        let value = ngx_str_t::from_bytes(request.pool(), &value)?;
+        let value = ngx_str_t::from_bytes(request.pool(), &value).ok_or(OutOfMemory)?;
         list::push(
             &raw mut (*request.as_ptr()).headers_in.headers,
             str_over(KEY_HEADER),
@@ -75,7 +73,7 @@ fn hand_over_key(lookup: &Lookup, reason: Reason) -> Option<()> {
             value,
         )?;
     }
-    Some(())
+    Ok(())
 }
 
 /// Whether a field is the header of the key, also with `_` for `-`: CGI-like applications cannot
@@ -87,8 +85,8 @@ pub(super) fn is_key_header(name: &[u8]) -> bool {
         })
 }
 
-/// Removes the header of the key from a main request. `None` is out of memory.
-pub(super) fn strip(request: Request) -> Option<()> {
+/// Removes the header of the key from a main request.
+pub(super) fn strip(request: Request) -> Result<(), OutOfMemory> {
     // SAFETY: the list is the main request's own, and nothing points at a field of this name.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_in.headers;

@@ -9,10 +9,11 @@ use ngx::ffi::{
     ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t, ngx_str_t,
 };
 
+use super::answer::Next;
 use super::conf::MainConf;
 use super::context::Lookup;
 use super::request::Request;
-use super::{answer, list, rc, str_over};
+use super::{OutOfMemory, answer, list, rc, str_over};
 use crate::entry;
 use crate::http::cache_status;
 use crate::reason::StoreReason;
@@ -41,7 +42,11 @@ unsafe extern "C" fn header_filter(request: *mut ngx_http_request_t) -> ngx_int_
     // SAFETY: nginx passes a live request whose header is about to be sent.
     unsafe {
         match Request::new(request).and_then(Lookup::of) {
-            Some(lookup) => answer::on_header(lookup),
+            Some(lookup) => match answer::on_header(lookup) {
+                Next::Pass => pass_header(lookup),
+                Next::Wait => rc::OK,
+                Next::Done(code) => code,
+            },
             None => next_header(request),
         }
     }
@@ -82,9 +87,9 @@ unsafe fn next_body(request: *mut ngx_http_request_t, chain: *mut ngx_chain_t) -
 }
 
 /// Sends the header on, with what this module adds to it.
-pub(super) fn pass_header(lookup: &mut Lookup) -> ngx_int_t {
+pub(super) fn pass_header(lookup: Lookup) -> ngx_int_t {
     let request = lookup.request();
-    if request.is_main() && mark(lookup).is_none() {
+    if request.is_main() && mark(lookup).is_err() {
         return rc::ERROR;
     }
     // SAFETY: the request is alive.
@@ -128,24 +133,23 @@ pub(super) unsafe fn drop_body(request: Request, chain: *mut ngx_chain_t) -> ngx
     }
 }
 
-/// `None` is out of memory.
-fn mark(lookup: &mut Lookup) -> Option<()> {
+/// Adds Cache-Status, once, and drops the line that only a stored page may have.
+fn mark(lookup: Lookup) -> Result<(), OutOfMemory> {
     let request = lookup.request();
     // SAFETY: the request is alive; nginx sends no field whose hash is 0.
     unsafe { list::hide(&raw mut (*request.as_ptr()).headers_out.headers, entry::LINE) };
-    let Some(reason) = lookup.reason() else { return Some(()) };
-    if !lookup.plan.plan.status_header || lookup.status_sent {
-        return Some(());
+    let Some(decision) = lookup.decision() else { return Ok(()) };
+    if !lookup.plan().status_header || !lookup.is_to_send_status() {
+        return Ok(());
     }
-    lookup.status_sent = true;
     let is_open = |why: &StoreReason| matches!(why, StoreReason::Incomplete | StoreReason::Queued);
     let not_stored = lookup.store_reason().filter(|why| !is_open(why));
-    let value = cache_status::value(reason, lookup.ttl, not_stored);
+    let value = cache_status::value(decision.reason, decision.ttl, not_stored);
     // SAFETY: the request is alive; the value is copied into its pool.
     unsafe {
-        let value = ngx_str_t::from_bytes(request.pool(), value.as_bytes())?;
+        let value = ngx_str_t::from_bytes(request.pool(), value.as_bytes()).ok_or(OutOfMemory)?;
         let headers = &raw mut (*request.as_ptr()).headers_out.headers;
         list::push(headers, str_over(b"Cache-Status"), ptr::null_mut(), value)?;
     }
-    Some(())
+    Ok(())
 }

@@ -2,8 +2,6 @@
 //! `redis_cache_pass`, here, and the phase handler of `redis_cache` in [`super::in_place`].
 
 use std::borrow::Cow;
-use std::ptr::NonNull;
-use std::time::Instant;
 
 use ngx::ffi::{
     ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
@@ -12,17 +10,14 @@ use ngx::ffi::{
 };
 
 use super::conf::LocationConf;
-use super::context::{Found, Life, Lookup, Step, Variant};
-use super::desk::Answer;
-use super::memory::Held;
+use super::context::{Asked, Confirmable, Decision, Lookup, StalePage};
+use super::desk::Found;
 use super::request::Request;
-use super::worker::{self};
-use super::{fallback, fill, now_millis, rc, revalidate, serve};
+use super::{NAME, fallback, now_millis, rc, serve, worker};
 use crate::config::{Door, Format};
 use crate::entry::{self, Page, Stored};
-use crate::policy::{self, ClientFacts, Reuse};
-use crate::reason::{Reason, Status};
-use crate::redis::write::Seen;
+use crate::policy::{self, ClientFacts, Reuse, Stale, Variant, Verdict};
+use crate::reason::Reason;
 
 type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 
@@ -35,8 +30,12 @@ enum Outcome<'a> {
     Raw(&'a [u8]),
     /// A page.
     Page(Page<'a>, Reuse),
+    /// A page that the application may confirm.
+    Stale(Page<'a>, Stale),
     /// The page varies: the variant is to be asked for.
     Varies(Variant),
+    /// Nothing.
+    No(Reason),
 }
 
 /// nginx's way in.
@@ -45,7 +44,7 @@ pub(super) unsafe extern "C" fn content_handler(request: *mut ngx_http_request_t
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::ERROR };
     let conf = LocationConf::of(request.raw());
     let Some(plan) = conf.and_then(|conf| conf.plan.as_ref()) else { return rc::ERROR };
-    let Some(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
+    let Ok(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
     if let Err(reason) = begin(lookup) {
         return fallback::leave(lookup, reason, None);
     }
@@ -59,21 +58,20 @@ pub(super) unsafe extern "C" fn content_handler(request: *mut ngx_http_request_t
 }
 
 /// Decides whether to ask, and asks.
-pub(super) fn begin(lookup: &mut Lookup) -> Result<(), Reason> {
-    let request = lookup.request();
-    let plan = &lookup.plan.plan;
-    match policy::look_up(&request.facts(plan)) {
-        // The application may be told the key, or a page invalidated under it.
-        Err(reason @ (Reason::BypassCondition | Reason::Method)) => {
-            lookup.key = request.key(plan).ok();
-            return Err(reason);
-        }
-        decided => decided?,
+pub(super) fn begin(lookup: Lookup) -> Result<(), Reason> {
+    let (request, plan) = (lookup.request(), lookup.plan());
+    let decided = policy::look_up(&request.facts(plan));
+    // The application may be told the key, or a page invalidated under it.
+    if let Ok(()) | Err(Reason::BypassCondition | Reason::Method) = decided {
+        let key = request.key(plan);
+        let key = key.map(|key| lookup.set_key(key));
+        decided?;
+        let key = key?;
+        let text = key.bytes.escape_ascii();
+        ngx::ngx_log_debug_http!(request, "{NAME}: look up {text}");
+        return worker::ask(lookup, Asked::First, &key.bytes);
     }
-    let key = request.key(plan)?;
-    let result = worker::ask(lookup, Step::First, &key.bytes);
-    lookup.key = Some(key);
-    result
+    decided
 }
 
 /// Has nginx notice a client that goes away while its request is parked.
@@ -96,24 +94,18 @@ pub(super) fn watch(request: Request) -> Result<(), ngx_int_t> {
 ///
 /// # Safety
 /// The lookup is that of a live, parked request that has just left the lot.
-pub(super) unsafe fn resume(mut lookup: NonNull<Lookup>, answer: Answer) {
-    // SAFETY: the caller guarantees it; nothing else refers to the lookup now.
-    let lookup = unsafe { lookup.as_mut() };
+pub(super) unsafe fn resume(lookup: Lookup, found: Found) {
     let request = lookup.request();
     let connection = request.connection();
     request.set_as_log_context();
-    lookup.took = Some(lookup.began.elapsed());
-    let step = match std::mem::replace(&mut lookup.life, Life::Begun) {
-        Life::Waiting(_, step) => step,
-        Life::Begun | Life::Decided(_) => Step::First,
-    };
+    let asked = lookup.unpark();
     // SAFETY: the request is alive until it is finalized here; the connection outlives it.
     unsafe {
         if request.is_main() {
             (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading);
         }
-        let in_place = lookup.plan.plan.door == Door::InPlace;
-        match go_on(lookup, &step, answer) {
+        let in_place = lookup.plan().door == Door::InPlace;
+        match go_on(lookup, &asked, found) {
             None => {}
             Some(rc::DECLINED) if in_place => ngx_http_core_run_phases(request.as_ptr()),
             Some(code) => {
@@ -128,106 +120,81 @@ pub(super) unsafe fn resume(mut lookup: NonNull<Lookup>, answer: Answer) {
 }
 
 /// Answers the request or lets it go on; `None` where it was parked anew.
-fn go_on(lookup: &mut Lookup, step: &Step, answer: Answer) -> Option<ngx_int_t> {
-    let decided = match answer {
-        Answer::Fault(reason) => Err(reason),
-        Answer::Done => Err(Reason::Protocol),
-        Answer::Nil if matches!(step, Step::Variant(_)) => Err(Reason::Vary),
-        Answer::Nil => Err(Reason::Absent),
-        Answer::Value(held) => {
-            // SAFETY: the value is set anew only where nothing of it is sent.
+fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
+    let request = lookup.request();
+    let outcome = match found {
+        Found::Fault(reason) => Outcome::No(reason),
+        Found::Done => Outcome::No(Reason::Protocol),
+        Found::Nil if matches!(asked, Asked::Variant(_)) => Outcome::No(Reason::Vary),
+        Found::Nil => Outcome::No(Reason::Absent),
+        Found::Held(held) => {
+            // SAFETY: the value is taken back only where nothing of it is sent.
             let value = unsafe { lookup.keep(held) };
-            judge(lookup, step, value)
+            judge(lookup, asked, value)
         }
     };
-    let reason = match decided {
-        Ok(Outcome::Raw(body)) => {
-            lookup.life = Life::Decided(Reason::Fresh);
-            return Some(serve::raw(lookup.request(), body));
+    let (reason, stale) = match outcome {
+        Outcome::Raw(body) => {
+            lookup.decide(Reason::Fresh);
+            return Some(serve::raw(request, body));
         }
-        Ok(Outcome::Page(page, reuse)) => {
-            lookup.life = Life::Decided(Reason::Fresh);
-            (lookup.age, lookup.ttl) = (reuse.age, reuse.ttl);
-            return Some(serve::page(lookup.request(), &page, &reuse, &lookup.plan.plan.hidden));
+        Outcome::Page(page, reuse) => {
+            lookup.decide(Decision::page(Reason::Fresh, &reuse));
+            return Some(serve::page(request, &page, &reuse, &lookup.plan().hidden));
         }
-        Ok(Outcome::Varies(variant)) => {
-            note(lookup, &Step::First);
-            lookup.value = None;
+        Outcome::Varies(variant) => {
+            lookup.note(asked);
+            lookup.take_value();
             let key = variant.key.clone();
-            match worker::ask(lookup, Step::Variant(variant), &key) {
-                Ok(()) => return None,
-                Err(reason) => reason,
-            }
+            let Err(reason) = worker::ask(lookup, Asked::Variant(variant), &key) else {
+                return None;
+            };
+            return Some(fallback::leave(lookup, reason, None));
         }
-        Err(reason) => reason,
+        Outcome::Stale(page, stale) => (stale.reason, Some((page, stale.coding_accepted))),
+        Outcome::No(reason) => (reason, None),
     };
-    note(lookup, step);
-    let stale = lookup.value.take().and_then(|value| stale(lookup, step, reason, &value));
+    lookup.note(asked);
+    let stale = stale.zip(lookup.take_value()).map(|((page, coding_accepted), held)| Confirmable {
+        page,
+        stale: StalePage { held, coding_accepted },
+    });
     Some(fallback::leave(lookup, reason, stale))
 }
 
-/// Remembers what lies under a key, for a fill that replaces it.
-fn note(lookup: &mut Lookup, step: &Step) {
-    if lookup.plan.plan.store.is_none() {
-        return;
-    }
-    let seen = lookup.value.as_ref().map_or(Seen::Nothing, |held| Seen::value(&held.value));
-    let nothing = || Box::new(Found { first: Seen::Nothing, variant: None });
-    let found = lookup.found.get_or_insert_with(nothing);
-    match step {
-        Step::First => found.first = seen,
-        Step::Variant(variant) => found.variant = Some((variant.clone(), seen)),
-    }
-}
-
-/// The stored page, where the application is to be asked whether it is still good.
-fn stale(lookup: &Lookup, step: &Step, reason: Reason, value: &Held) -> Option<(Held, bool)> {
-    let rules = lookup.plan.plan.store.as_ref()?;
-    if !rules.revalidate || reason.status() != Status::Expired {
-        return None;
-    }
-    let accept_encoding = accept_encoding(lookup.request());
-    revalidate::candidate(value, &client(lookup, step, accept_encoding.as_deref()))
-}
-
-/// What the value is to this request; everything else is a reason.
-fn judge<'a>(lookup: &Lookup, step: &Step, value: &'a [u8]) -> Result<Outcome<'a>, Reason> {
+/// What the value is to this request.
+fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
     let request = lookup.request();
-    if lookup.plan.plan.format == Format::Raw {
-        return entry::decode_raw(value).map(Outcome::Raw);
+    if lookup.plan().format == Format::Raw {
+        return entry::decode_raw(value).map_or_else(Outcome::No, Outcome::Raw);
     }
-    let page = match (entry::decode(value)?, step) {
-        (Stored::Page(page), _) => page,
-        (Stored::Tombstone, _) => return Err(Reason::Gone),
-        (Stored::Marker { vary, generation }, Step::First) => {
-            let key = lookup.key.as_ref().map(|key| key.bytes.as_slice()).unwrap_or_default();
-            return Ok(Outcome::Varies(fill::variant_of(key, vary, generation, request)));
+    let page = match (entry::decode(value), asked) {
+        (Ok(Stored::Page(page)), _) => page,
+        (Ok(Stored::Tombstone), _) => return Outcome::No(Reason::Gone),
+        (Ok(Stored::Marker { vary, generation }), Asked::First) => {
+            let key = lookup.key_bytes();
+            return Outcome::Varies(Variant::new(key, vary, generation, |n| request.header(n)));
         }
-        (Stored::Marker { .. }, Step::Variant(_)) => return Err(Reason::Entry),
+        (Ok(Stored::Marker { .. }), Asked::Variant(_)) => return Outcome::No(Reason::Entry),
+        (Err(reason), _) => return Outcome::No(reason),
     };
     let accept_encoding = accept_encoding(request);
-    let client = client(lookup, step, accept_encoding.as_deref());
-    let reuse = policy::reuse(&page, &client, now_millis())?;
-    Ok(Outcome::Page(page, reuse))
-}
-
-/// What the decision needs to know of the client's request.
-fn client<'a>(
-    lookup: &'a Lookup,
-    step: &'a Step,
-    accept_encoding: Option<&'a [u8]>,
-) -> ClientFacts<'a> {
-    let (request, plan) = (lookup.request(), &lookup.plan.plan);
-    ClientFacts {
-        hashed_text: lookup.key.as_ref().and_then(|key| key.hashed_text.as_deref()),
-        accept_encoding,
+    let plan = lookup.plan();
+    let client = ClientFacts {
+        hashed_text: lookup.key().and_then(|key| key.hashed_text.as_deref()),
+        accept_encoding: accept_encoding.as_deref(),
         gunzip: request.gunzip_is_on(),
-        indexed: match step {
-            Step::First => &[],
-            Step::Variant(variant) => &variant.fields,
+        indexed: match asked {
+            Asked::First => &[],
+            Asked::Variant(variant) => &variant.fields,
         },
         ignores_vary: plan.ignores_vary,
         control: if plan.request_control { request.control() } else { Default::default() },
+    };
+    match policy::reuse(&page, &client, now_millis()) {
+        Verdict::Fresh(reuse) => Outcome::Page(page, reuse),
+        Verdict::Stale(stale) => Outcome::Stale(page, stale),
+        Verdict::No(reason) => Outcome::No(reason),
     }
 }
 
@@ -243,12 +210,4 @@ fn accept_encoding<'a>(request: Request) -> Option<Cow<'a, [u8]>> {
         return Some(first.into());
     }
     request.header("accept-encoding").map(Cow::Owned)
-}
-
-/// Seconds and microseconds since `began`, for a lookup that is not yet answered.
-pub(super) fn waited(lookup: &Lookup) -> Option<std::time::Duration> {
-    match lookup.life {
-        Life::Waiting(..) => Some(Instant::now().saturating_duration_since(lookup.began)),
-        Life::Begun | Life::Decided(_) => lookup.took,
-    }
 }

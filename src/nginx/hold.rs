@@ -2,7 +2,7 @@
 //! the time budget is over: the client must not read what it has just replaced.
 
 use std::cell::Cell;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::rc::Rc;
 
 use ngx::ffi::{
@@ -10,6 +10,7 @@ use ngx::ffi::{
     ngx_http_run_posted_requests, ngx_int_t,
 };
 
+use super::answer::Next;
 use super::context::{Fate, Lookup};
 use super::request::Request;
 use super::response::{Response, upstream};
@@ -17,17 +18,18 @@ use super::writer::{self, Holder};
 use super::{fill, filter, layout, rc};
 use crate::entry::tombstone;
 use crate::http::{field_value, uri};
+use crate::policy;
 use crate::redis::write::Write;
 
 /// An answer that waits: the pieces of its body that have come.
 pub(super) struct Hold {
     holder: Holder,
-    chain: *mut ngx_chain_t,
+    chain: Cell<*mut ngx_chain_t>,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.holder.set(None);
+        self.let_go();
     }
 }
 
@@ -36,94 +38,103 @@ impl Hold {
     pub fn let_go(&self) {
         self.holder.set(None);
     }
+
+    /// Keeps a piece of the body.
+    ///
+    /// # Safety
+    /// The chain is one that nginx passes to a body filter for this request.
+    pub unsafe fn keep(&self, request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+        let mut kept = self.chain.get();
+        // SAFETY: the links are copied into the request's pool; the buffers stay as they are until
+        // they are passed on, which nginx sees by their unsent bytes.
+        let copied = unsafe { ngx_chain_add_copy(request.pool(), &raw mut kept, chain) };
+        self.chain.set(kept);
+        if copied == rc::OK { NGX_AGAIN as ngx_int_t } else { rc::ERROR }
+    }
 }
 
 /// Puts tombstones in the place of the pages under `keys`, and of those that Location and
 /// Content-Location name. Whether the answer has to wait.
-pub(super) fn begin(lookup: &mut Lookup, mut keys: Vec<Vec<u8>>) -> bool {
+pub(super) fn begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
     let request = lookup.request();
     let response = Response::of(request);
-    if !(200..400).contains(&response.status) || keys.is_empty() {
+    if !policy::invalidates(response.status) || keys.is_empty() {
         return false;
     }
     keys.extend(keys_of_references(lookup, &response));
     keys.dedup();
     let random = fill::random_hex();
     let Some(tombstone) = random.and_then(|random| tombstone(&random)) else { return false };
-    if lookup.cancel_with_request().is_none() {
+    if lookup.cancel_with_request().is_err() {
         return false;
     }
-    let holder = Rc::new(Cell::new(Some(NonNull::from(&mut *lookup))));
-    let backups = lookup.plan.plan.connections.upstream.backups();
+    let holder = Rc::new(Cell::new(Some(lookup)));
+    let backups = lookup.plan().connections.upstream.backups();
     let write = Write::tombstones(keys, &tombstone, backups);
     if writer::invalidate(lookup, write, &holder).is_err() {
         return false;
     }
     request.set(&layout::BUFFERED, true);
     request.set_context(lookup);
-    lookup.fate = Fate::Held(Box::new(Hold { holder, chain: ptr::null_mut() }));
+    lookup.set_fate(Fate::Held(Rc::new(Hold { holder, chain: Cell::new(ptr::null_mut()) })));
     true
 }
 
 /// The keys of pages of the same origin that the answer names.
-fn keys_of_references(lookup: &Lookup, response: &Response<'_>) -> Vec<Vec<u8>> {
+fn keys_of_references(lookup: Lookup, response: &Response<'_>) -> Vec<Vec<u8>> {
     let request = lookup.request();
     let Ok(base) = request.cache_uri() else { return Vec::new() };
     ["location", "content-location"]
         .iter()
         .filter_map(|name| field_value(&response.received, name))
         .filter_map(|reference| uri::target_of_same_origin(&base, reference))
-        .filter_map(|target| request.key_of_page(&lookup.plan.plan, &target))
+        .filter_map(|target| request.key_of_page(lookup.plan(), &target))
         .collect()
 }
 
-/// Keeps a piece of the body.
-///
-/// # Safety
-/// The chain is one that nginx passes to a body filter.
-pub(super) unsafe fn keep(request: Request, hold: &mut Hold, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: the links are copied into the request's pool; the buffers stay as they are until
-    // they are passed on, which nginx sees by their unsent bytes.
-    if unsafe { ngx_chain_add_copy(request.pool(), &raw mut hold.chain, chain) } != rc::OK {
-        return rc::ERROR;
-    }
-    NGX_AGAIN as ngx_int_t
+/// Takes what waits out of the lookup, if anything does.
+fn end(lookup: Lookup) -> Option<Rc<Hold>> {
+    let hold = lookup.with_fate(|fate| match fate {
+        Fate::Held(_) => match std::mem::replace(fate, Fate::Unasked) {
+            Fate::Held(hold) => Some(hold),
+            _ => None,
+        },
+        _ => None,
+    })?;
+    lookup.request().set(&layout::BUFFERED, false);
+    Some(hold)
 }
 
 /// Another header for an answer that waits: that of an error takes its place.
-pub(super) fn on_second_header(lookup: &mut Lookup) -> ngx_int_t {
+pub(super) fn on_second_header(lookup: Lookup) -> Next {
     let request = lookup.request();
     if !request.is_error_page() {
-        return rc::OK;
+        return Next::Wait;
     }
-    if let Fate::Held(hold) = std::mem::replace(&mut lookup.fate, Fate::Unasked) {
-        request.set(&layout::BUFFERED, false);
+    if let Some(hold) = end(lookup) {
         // SAFETY: the chain is that of buffers which nginx passed.
-        unsafe { filter::drop_body(request, hold.chain) };
+        unsafe { filter::drop_body(request, hold.chain.get()) };
     }
-    filter::pass_header(lookup)
+    Next::Pass
 }
 
 /// Lets the answer go on.
 ///
 /// # Safety
 /// The lookup is that of a live request.
-pub(super) unsafe fn release(mut lookup: NonNull<Lookup>) {
-    // SAFETY: the caller guarantees it; nothing else refers to the lookup now.
-    let lookup = unsafe { lookup.as_mut() };
-    let Fate::Held(hold) = std::mem::replace(&mut lookup.fate, Fate::Unasked) else { return };
+pub(super) unsafe fn release(lookup: Lookup) {
+    let Some(hold) = end(lookup) else { return };
     let request = lookup.request();
     let connection = request.connection();
     request.set_as_log_context();
-    request.set(&layout::BUFFERED, false);
     // SAFETY: the request is alive until it is finalized here; its connection outlives it. The
     // write handler goes on with whoever produces or sends the answer.
     unsafe {
         let mut code = filter::pass_header(lookup);
         if code == rc::OK || code == NGX_AGAIN as ngx_int_t {
             code = match request.has(&layout::HEADER_ONLY) {
-                true => filter::drop_body(request, hold.chain),
-                false => filter::pass_body(request, hold.chain),
+                true => filter::drop_body(request, hold.chain.get()),
+                false => filter::pass_body(request, hold.chain.get()),
             };
         }
         if code == rc::ERROR || code > rc::OK {

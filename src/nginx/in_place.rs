@@ -4,10 +4,11 @@
 use ngx::ffi::{NGX_AGAIN, ngx_http_request_t, ngx_int_t};
 
 use super::conf::{ActivePlan, LocationConf};
-use super::context::{Life, Lookup};
+use super::context::Lookup;
 use super::request::Request;
 use super::{fallback, handler, rc};
 use crate::config::Door;
+use crate::key::Key;
 
 /// nginx's way in. While a request is parked, nginx may come here again.
 pub(super) unsafe extern "C" fn on_precontent(request: *mut ngx_http_request_t) -> ngx_int_t {
@@ -18,11 +19,11 @@ pub(super) unsafe extern "C" fn on_precontent(request: *mut ngx_http_request_t) 
         return rc::DECLINED;
     };
     match Lookup::of(request) {
-        Some(Lookup { life: Life::Waiting(..), .. }) => return NGX_AGAIN as ngx_int_t,
+        Some(lookup) if lookup.ticket().is_some() => return NGX_AGAIN as ngx_int_t,
         Some(lookup) if covers(lookup, plan) => return rc::DECLINED,
         _ => {}
     }
-    let Some(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
+    let Ok(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
     if let Err(reason) = handler::begin(lookup) {
         return fallback::leave(lookup, reason, None);
     }
@@ -34,14 +35,13 @@ pub(super) unsafe extern "C" fn on_precontent(request: *mut ngx_http_request_t) 
 
 /// Whether an earlier lookup of the request, here or in a location before this one, has said
 /// already what this one would say.
-fn covers(lookup: &Lookup, plan: &'static ActivePlan) -> bool {
-    if std::ptr::eq(lookup.plan, plan) {
+fn covers(lookup: Lookup, plan: &'static ActivePlan) -> bool {
+    if std::ptr::eq(lookup.active(), plan) {
         return true;
     }
     let request = lookup.request();
-    let is_known =
-        |key: &crate::key::Key| lookup.key.as_ref().is_some_and(|known| known.bytes == key.bytes);
+    let is_known = |key: &Key| lookup.key().is_some_and(|known| known.bytes == key.bytes);
     !request.is_after_response()
-        && lookup.plan.endpoint == plan.endpoint
+        && lookup.active().endpoint == plan.endpoint
         && request.key(&plan.plan).is_ok_and(|key| is_known(&key))
 }

@@ -8,7 +8,7 @@ use ngx::ffi::{
     ngx_table_elt_t,
 };
 
-use super::bytes_of;
+use super::{OutOfMemory, bytes_of};
 
 /// The elements of a list, empty parts skipped.
 ///
@@ -50,7 +50,7 @@ pub(super) unsafe fn values<'a>(
     }
 }
 
-/// Adds a field whose strings live as long as the request. `None` is out of memory.
+/// Adds a field whose strings live as long as the request.
 ///
 /// # Safety
 /// The list is a request's `headers_in` or `headers_out`, and the request is the main one or the
@@ -60,12 +60,12 @@ pub(super) unsafe fn push(
     name: ngx_str_t,
     lowercase_name: *mut u8,
     value: ngx_str_t,
-) -> Option<*mut ngx_table_elt_t> {
+) -> Result<*mut ngx_table_elt_t, OutOfMemory> {
     // SAFETY: ngx_list_push gives room for one element, or null.
     unsafe {
         let field = ngx_list_push(list).cast::<ngx_table_elt_t>();
         if field.is_null() {
-            return None;
+            return Err(OutOfMemory);
         }
         ptr::write_bytes(field, 0, 1);
         // Modules find fields of a request by their hash; that of a response is just not 0.
@@ -76,7 +76,7 @@ pub(super) unsafe fn push(
         (*field).key = name;
         (*field).lowcase_key = lowercase_name;
         (*field).value = value;
-        Some(field)
+        Ok(field)
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) unsafe fn remove(
     list: *mut ngx_list_t,
     pool: *mut ngx_pool_t,
     unwanted: impl Fn(&[u8]) -> bool,
-) -> Option<()> {
+) -> Result<(), OutOfMemory> {
     // SAFETY: parts and elements are valid; `split` leaves the list valid.
     unsafe {
         let mut before: *mut ngx_list_part_t = ptr::null_mut();
@@ -135,7 +135,7 @@ pub(super) unsafe fn remove(
             }
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Takes the element `at` out of `part`. Later parts are never left empty, because nginx's own
@@ -147,14 +147,14 @@ unsafe fn split(
     before: *mut ngx_list_part_t,
     part: *mut ngx_list_part_t,
     at: usize,
-) -> Option<()> {
+) -> Result<(), OutOfMemory> {
     // SAFETY: `at` is below `nelts`; pointers stay within the part's elements.
     unsafe {
         let behind = (*part).nelts - at - 1;
         if behind > 0 {
             let rest = ngx_pcalloc(pool, size_of::<ngx_list_part_t>()).cast::<ngx_list_part_t>();
             if rest.is_null() {
-                return None;
+                return Err(OutOfMemory);
             }
             (*rest).elts = (*part).elts.cast::<ngx_table_elt_t>().add(at + 1).cast();
             (*rest).nelts = behind;
@@ -174,5 +174,5 @@ unsafe fn split(
             }
         }
     }
-    Some(())
+    Ok(())
 }

@@ -15,6 +15,7 @@
 //! | [`serve`] | a hit becomes a response |
 //! | [`fallback`] | everything else goes to the application |
 //! | [`fill`] | what an answer needs to be stored, and where it goes |
+//! | [`conditions`] | conditions and ranges of the client and of the fill |
 //! | [`filter`] | nginx's filters: Cache-Status, and the way to [`answer`] |
 //! | [`answer`] | the application's answer: stored, held, or replaced |
 //! | [`response`] | a view of that answer |
@@ -45,6 +46,7 @@ mod checks;
 mod client;
 mod collect;
 mod commands;
+mod conditions;
 mod conf;
 mod connection;
 mod context;
@@ -99,6 +101,9 @@ mod rc {
     pub const INTERNAL_SERVER_ERROR: ngx_int_t =
         ngx::ffi::NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
 }
+
+/// nginx could not give memory.
+struct OutOfMemory;
 
 /// The name in the error log.
 const NAME: &str = "redis_cache";

@@ -6,11 +6,12 @@
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_table_elt_t};
 use ngx::http::{HttpModuleLocationConf, NgxHttpCoreModule};
 
+use super::conditions::is_validator;
 use super::context::Lookup;
 use super::fallback::{is_key_header, strip};
-use super::fill::{disarm, is_condition};
+use super::fill::disarm;
 use super::request::Request;
-use super::{bytes_of, layout, list, rc};
+use super::{OutOfMemory, bytes_of, layout, list, rc};
 use crate::config::Door;
 
 /// Removes the client's own header from every request.
@@ -18,8 +19,8 @@ pub(super) unsafe extern "C" fn on_client_request(request: *mut ngx_http_request
     // SAFETY: nginx passes a live main request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
     match strip(request) {
-        Some(()) => rc::DECLINED,
-        None => rc::INTERNAL_SERVER_ERROR,
+        Ok(()) => rc::DECLINED,
+        Err(OutOfMemory) => rc::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -30,7 +31,7 @@ pub(super) unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) ->
     if !request.has(&layout::INTERNAL) {
         return rc::DECLINED;
     }
-    if disarm_after_response(request).is_none() {
+    if disarm_after_response(request).is_err() {
         return rc::INTERNAL_SERVER_ERROR;
     }
     if is_meant_for_this_location(request) {
@@ -39,23 +40,23 @@ pub(super) unsafe extern "C" fn on_location(request: *mut ngx_http_request_t) ->
     let stripped = match request.main() {
         None => strip(request),
         Some(main) => {
-            let asks = Lookup::of(main).is_some_and(|lookup| lookup.asks_to_confirm());
-            let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_condition(name));
+            let asks = Lookup::of(main).is_some_and(Lookup::asks_to_confirm);
+            let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_validator(name));
             strip_subrequest(request, unwanted)
         }
     };
     match stripped {
-        Some(()) => rc::DECLINED,
-        None => rc::INTERNAL_SERVER_ERROR,
+        Ok(()) => rc::DECLINED,
+        Err(OutOfMemory) => rc::INTERNAL_SERVER_ERROR,
     }
 }
 
 /// What answers after error_page or X-Accel-Redirect is another page than the one that was looked
-/// up, under the same URI. `None` is out of memory.
-fn disarm_after_response(request: Request) -> Option<()> {
+/// up, under the same URI.
+fn disarm_after_response(request: Request) -> Result<(), OutOfMemory> {
     match Lookup::of(request) {
         Some(lookup) if request.is_after_response() => disarm(lookup),
-        _ => Some(()),
+        _ => Ok(()),
     }
 }
 
@@ -63,7 +64,7 @@ fn is_meant_for_this_location(request: Request) -> bool {
     if !request.is_main() {
         return false;
     }
-    let plan = Lookup::of(request).map(|lookup| &lookup.plan.plan);
+    let plan = Lookup::of(request).map(Lookup::plan);
     if plan.is_some_and(|plan| plan.door == Door::InPlace) {
         return !request.is_after_response();
     }
@@ -76,13 +77,13 @@ fn is_meant_for_this_location(request: Request) -> bool {
 
 /// A subrequest's list is a copy that shares its parts with the main request's, so it gets a
 /// list of its own before it loses a field.
-fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Option<()> {
+fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Result<(), OutOfMemory> {
     // SAFETY: the old list lives in the pool that the subrequest shares, and so do the elements
     // that `headers_in` points at; the new one is initialised before it is used.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_in.headers;
         if !list::fields(headers).any(|field| unwanted(bytes_of(field.key))) {
-            return Some(());
+            return Ok(());
         }
         let kept: Vec<&ngx_table_elt_t> =
             list::fields(headers).filter(|field| !unwanted(bytes_of(field.key))).collect();
@@ -90,7 +91,7 @@ fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Optio
         let room = kept.len().max(4);
         if ngx_list_init(&raw mut own, request.pool(), room, size_of::<ngx_table_elt_t>()) != rc::OK
         {
-            return None;
+            return Err(OutOfMemory);
         }
         let elements = own.part.elts.cast::<ngx_table_elt_t>();
         for (at, field) in kept.iter().enumerate() {
@@ -100,5 +101,5 @@ fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Optio
         headers.write(own);
         (*headers).last = &raw mut (*headers).part;
     }
-    Some(())
+    Ok(())
 }

@@ -196,15 +196,15 @@ impl Request {
 
     /// The lookup whose answer the body filter is to look at. Set when the header is sent:
     /// nginx clears it where another location takes over.
-    pub fn set_context(self, lookup: &mut Lookup) {
+    pub fn set_context(self, lookup: Lookup) {
         // SAFETY: the slot is that of this module, and lives as long as the request.
-        unsafe { *self.context_slot() = std::ptr::from_mut(lookup).cast() }
+        unsafe { *self.context_slot() = lookup.as_ptr() }
     }
 
     /// See [`Self::set_context`].
-    pub fn context<'a>(self) -> Option<&'a mut Lookup> {
-        // SAFETY: the slot is null or holds a lookup that lives as long as the request's pool.
-        unsafe { (*self.context_slot()).cast::<Lookup>().as_mut() }
+    pub fn context(self) -> Option<Lookup> {
+        // SAFETY: the slot is null or holds a lookup of this request.
+        unsafe { Lookup::from_ptr(*self.context_slot()) }
     }
 
     /// What the policy needs to know.

@@ -9,7 +9,7 @@ use ngx::ffi::{
 };
 
 use super::request::Request;
-use super::{layout, list, rc, str_over};
+use super::{OutOfMemory, layout, list, rc, str_over};
 use crate::entry::{Field, Page};
 use crate::http::list_members;
 use crate::policy::Reuse;
@@ -64,7 +64,7 @@ pub(super) fn respond(
         if page.status == 200 {
             layout::ALLOW_RANGES.set(response, true);
         }
-        if set_fields(response, page, reuse, hidden).is_none() {
+        if set_fields(response, page, reuse, hidden).is_err() {
             return rc::ERROR;
         }
         #[cfg(ngx_feature = "http_gzip")]
@@ -112,7 +112,7 @@ unsafe fn set_fields(
     page: &Page<'_>,
     reuse: &Reuse,
     hidden: &[String],
-) -> Option<()> {
+) -> Result<(), OutOfMemory> {
     // SAFETY: the caller guarantees a live request and strings that live as long.
     unsafe {
         let mut varies_on_coding = false;
@@ -132,20 +132,24 @@ unsafe fn set_fields(
             list::push(headers, str_over(b"Vary"), ptr::null_mut(), value)?;
         }
         if let Some(age) = reuse.age {
-            let value = ngx_str_t::from_bytes((*response).pool, age.to_string().as_bytes())?;
+            let value = ngx_str_t::from_bytes((*response).pool, age.to_string().as_bytes())
+                .ok_or(OutOfMemory)?;
             list::push(headers, str_over(b"Age"), ptr::null_mut(), value)?;
         }
     }
-    Some(())
+    Ok(())
 }
 
-unsafe fn set_field(response: *mut ngx_http_request_t, field: Field<'_>) -> Option<()> {
+unsafe fn set_field(
+    response: *mut ngx_http_request_t,
+    field: Field<'_>,
+) -> Result<(), OutOfMemory> {
     // SAFETY: as in `set_fields`; slots point at elements of the list that lives in the pool.
     unsafe {
         let out = &raw mut (*response).headers_out;
         if field.name.eq_ignore_ascii_case("content-type") {
             set_content_type(response, field.value);
-            return Some(());
+            return Ok(());
         }
         let slot: Option<*mut *mut ngx_table_elt_t> = match field.name {
             name if name.eq_ignore_ascii_case("etag") => Some(&raw mut (*out).etag),
@@ -165,7 +169,7 @@ unsafe fn set_field(response: *mut ngx_http_request_t, field: Field<'_>) -> Opti
             _ => None,
         };
         if slot.is_some_and(|slot| !(*slot).is_null()) {
-            return Some(());
+            return Ok(());
         }
         let name = str_over(field.name.as_bytes());
         let value = str_over(field.value);
@@ -180,7 +184,7 @@ unsafe fn set_field(response: *mut ngx_http_request_t, field: Field<'_>) -> Opti
             link_cache_control(response, element)?;
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// `headers_out.cache_control` is a linked list since nginx 1.23.
@@ -188,7 +192,7 @@ unsafe fn set_field(response: *mut ngx_http_request_t, field: Field<'_>) -> Opti
 unsafe fn link_cache_control(
     response: *mut ngx_http_request_t,
     element: *mut ngx_table_elt_t,
-) -> Option<()> {
+) -> Result<(), OutOfMemory> {
     // SAFETY: every element of the chain lies in the request's list; the last has no next.
     unsafe {
         let mut link = &raw mut (*response).headers_out.cache_control;
@@ -197,7 +201,7 @@ unsafe fn link_cache_control(
         }
         *link = element;
     }
-    Some(())
+    Ok(())
 }
 
 /// `headers_out.cache_control` is an array of pointers before nginx 1.23.
@@ -205,7 +209,7 @@ unsafe fn link_cache_control(
 unsafe fn link_cache_control(
     response: *mut ngx_http_request_t,
     element: *mut ngx_table_elt_t,
-) -> Option<()> {
+) -> Result<(), OutOfMemory> {
     use ngx::ffi::{ngx_array_push, ngx_palloc};
     // SAFETY: an array without elements is initialised as ngx_array_init does it; the push
     // gives room for one pointer, or null.
@@ -218,16 +222,16 @@ unsafe fn link_cache_control(
             (*array).pool = (*response).pool;
             (*array).elts = ngx_palloc((*response).pool, ROOM * (*array).size);
             if (*array).elts.is_null() {
-                return None;
+                return Err(OutOfMemory);
             }
         }
         let place = ngx_array_push(array).cast::<*mut ngx_table_elt_t>();
         if place.is_null() {
-            return None;
+            return Err(OutOfMemory);
         }
         *place = element;
     }
-    Some(())
+    Ok(())
 }
 
 /// Sets the type so that gzip, SSI, sub and charset see it without parameters, and the charset

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::client::{self, Asked, Client, hash_of};
+use super::client::{self, Client, Wanted, hash_of};
 use super::conf::{EndpointConf, MainConf};
 use super::delivery::refuse;
 use super::desk::{Desk, Report};
@@ -158,15 +158,21 @@ impl Upstream {
     }
 
     /// Takes what was admitted, to be sent at the end of this turn.
-    pub fn ask(&mut self, admitted: Admitted, asked: Asked<'_>, desk: &mut Desk, memory: &Memory) {
+    pub fn ask(
+        &mut self,
+        admitted: Admitted,
+        wanted: Wanted<'_>,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) {
         match admitted {
             Admitted::Server(id, admitted) => {
                 if let Some(client) = self.client(id) {
-                    client.ask(admitted, asked, desk, memory);
+                    client.ask(admitted, wanted, desk, memory);
                 }
             }
             Admitted::Later => {
-                let Asked { key, waiter, command, .. } = asked;
+                let Wanted { key, waiter, command, .. } = wanted;
                 self.unrouted.push(Query::new(key, hash_of(key), waiter, command));
             }
         }

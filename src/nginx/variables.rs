@@ -6,8 +6,8 @@ use ngx::ffi::{
 };
 
 use super::context::Lookup;
+use super::rc;
 use super::request::Request;
-use super::{handler, rc};
 use crate::reason::Status;
 
 /// The value of a variable; `None` is not found, an empty string in most places.
@@ -24,24 +24,26 @@ const VARIABLES: &[(&str, Get)] = &[
         Some(Lookup::of(request)?.store_reason()?.as_str().into())
     }),
     ("redis_cache_key", |request| {
-        let key = Lookup::of(request)?.key.as_ref()?;
-        Some(key.bytes.clone())
+        let lookup = Lookup::of(request)?;
+        Some(lookup.key()?.bytes.clone())
     }),
-    ("redis_cache_age", |request| Some(Lookup::of(request)?.age?.to_string().into_bytes())),
+    ("redis_cache_age", |request| {
+        Some(Lookup::of(request)?.decision()?.age?.to_string().into_bytes())
+    }),
     ("redis_cache_time", |request| {
-        let took = handler::waited(Lookup::of(request)?)?;
+        let took = Lookup::of(request)?.waited()?;
         Some(format!("{}.{:06}", took.as_secs(), took.subsec_micros()).into_bytes())
     }),
     ("redis_cache_server", |request| {
         let lookup = Lookup::of(request)?;
         let failed = lookup.reason().is_some_and(|reason| reason.status() == Status::Error);
-        if lookup.took.is_none() && !failed {
+        if lookup.waited().is_none() && !failed {
             return None;
         }
-        if let Some(server) = &lookup.server {
+        if let Some(server) = lookup.server() {
             return Some(server.as_bytes().to_vec());
         }
-        let name = &request.main_conf()?.endpoints.get(lookup.plan.endpoint)?.name;
+        let name = &request.main_conf()?.endpoints.get(lookup.active().endpoint)?.name;
         Some(name.clone().into_bytes())
     }),
 ];

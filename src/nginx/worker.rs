@@ -4,7 +4,6 @@
 //! way through [`super::writer`].
 
 use std::collections::VecDeque;
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{
@@ -12,15 +11,15 @@ use ngx::ffi::{
     ngx_process,
 };
 
-use super::client::{Asked, Client};
+use super::client::{Client, Wanted};
 use super::conf::{ActivePlan, EndpointConf, MainConf};
-use super::context::{Life, Lookup, Step};
-use super::desk::{Answer, Desk, Place, Waiter};
+use super::context::{Asked, Lookup};
+use super::desk::{Desk, Found, Parked, Place};
 use super::events::Events;
 use super::memory::Memory;
 use super::socket::Peer;
 use super::upstream::Upstream;
-use super::{NAME, rc};
+use super::{NAME, OutOfMemory, rc};
 use crate::config::Io;
 use crate::parking::{Lot, Ticket};
 use crate::reason::Reason;
@@ -97,17 +96,17 @@ pub(super) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
 
 /// Parks the request of `lookup` and asks Redis for `key`. The answer comes by
 /// [`super::handler::resume`], never before this returns.
-pub(super) fn ask(lookup: &mut Lookup, step: Step, key: &[u8]) -> Result<(), Reason> {
+pub(super) fn ask(lookup: Lookup, asked: Asked, key: &[u8]) -> Result<(), Reason> {
     let main = lookup.request().main_conf().ok_or(Reason::Internal)?;
-    lookup.cancel_with_request().ok_or(Reason::Internal)?;
-    let asked = with(main, |worker| Some(worker.ask(lookup, key))).ok_or(Reason::Internal)?;
-    lookup.life = Life::Waiting(asked?, step);
+    lookup.cancel_with_request().map_err(|OutOfMemory| Reason::Internal)?;
+    let ticket = with(main, |worker| Some(worker.ask(lookup, key))).ok_or(Reason::Internal)?;
+    lookup.park(ticket?, asked);
     Ok(())
 }
 
 /// Gives up the ticket of a request that is being destroyed.
-pub(super) fn cancel(lookup: &mut Lookup, ticket: Ticket) {
-    lookup.life = Life::Decided(Reason::Internal);
+pub(super) fn cancel(lookup: Lookup, ticket: Ticket) {
+    lookup.decide(Reason::Internal);
     if let Some(main) = lookup.request().main_conf() {
         with(main, |worker| {
             let waiter = worker.desk.lot.cancel(ticket)?;
@@ -118,11 +117,12 @@ pub(super) fn cancel(lookup: &mut Lookup, ticket: Ticket) {
 }
 
 /// Logs a fault of Redis, once an interval and reason.
-pub(super) fn warn(lookup: &Lookup, reason: Reason) {
+pub(super) fn warn(lookup: Lookup, reason: Reason) {
     let Some(main) = lookup.request().main_conf() else { return };
-    let endpoint = lookup.plan.endpoint;
+    let endpoint = lookup.active().endpoint;
     let upstream = main.endpoints.get(endpoint).map_or("", |endpoint| &endpoint.name);
-    let name = lookup.server.as_deref().unwrap_or(upstream);
+    let server = lookup.server();
+    let name = server.as_deref().unwrap_or(upstream);
     let admitted = with(main, |worker| worker.warnings.admit(name, reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
     let more = more(kept_back);
@@ -185,15 +185,15 @@ impl Worker {
         self.endpoints.get(plan.endpoint)
     }
 
-    fn ask(&mut self, lookup: &mut Lookup, key: &[u8]) -> Result<Ticket, Reason> {
-        let active = lookup.plan;
+    fn ask(&mut self, lookup: Lookup, key: &[u8]) -> Result<Ticket, Reason> {
+        let active = lookup.active();
         let plan = &active.plan;
         let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
         if endpoint.waiting >= plan.connections.queue || endpoint.memory.is_used_up() {
             return Err(Reason::Overload);
         }
         let now = Instant::now();
-        let (began, timeout) = (lookup.began, plan.timeout);
+        let (began, timeout) = (lookup.began(), plan.timeout);
         let left = (began + timeout).saturating_duration_since(now);
         if left.is_zero() {
             return Err(Reason::Timeout);
@@ -206,31 +206,30 @@ impl Worker {
                     Ok(admitted) => admitted.server(),
                     Err(refusal) => refusal.server,
                 };
-                lookup.server = server.and_then(|server| upstream.name_of(server));
+                lookup.set_server(server.and_then(|server| upstream.name_of(server)));
                 Some(admitted.map_err(|refusal| refusal.reason)?)
             }
             Io::Blocking if endpoint.upstream.is_pending(key) => return Err(Reason::Pending),
             Io::Blocking => None,
         };
         endpoint.waiting += 1;
-        let waiter = Waiter::Lookup(NonNull::from(lookup), active.endpoint);
-        let ticket = self.desk.lot.park(waiter, began, timeout);
+        let ticket = self.desk.lot.park(Parked::Lookup(lookup), began, timeout);
         match admitted {
             Some(admitted) => {
                 let waiter = query::Waiter { ticket, max_size: plan.max_size };
-                let asked = Asked { key, waiter, timeout, command: query::Command::Get };
-                endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                let wanted = Wanted { key, waiter, timeout, command: query::Command::Get };
+                endpoint.upstream.ask(admitted, wanted, &mut self.desk, &endpoint.memory);
                 self.settle();
             }
             None => {
                 let answer = match endpoint.pool.get(key, left, plan.max_size) {
                     Reply::Value(value) if endpoint.memory.has_room_for(value.len()) => {
-                        Answer::Value(endpoint.memory.hold(value))
+                        Found::Held(endpoint.memory.hold(value))
                     }
-                    Reply::Value(_) => Answer::Fault(Reason::Overload),
-                    Reply::Nil => Answer::Nil,
-                    Reply::Done => Answer::Fault(Reason::Protocol),
-                    Reply::Fault(reason) => Answer::Fault(reason),
+                    Reply::Value(_) => Found::Fault(Reason::Overload),
+                    Reply::Nil => Found::Nil,
+                    Reply::Done => Found::Fault(Reason::Protocol),
+                    Reply::Fault(reason) => Found::Fault(reason),
                 };
                 self.desk.deposit(ticket, answer);
             }
@@ -240,7 +239,7 @@ impl Worker {
     }
 
     /// A waiter left the lot.
-    fn left(&mut self, waiter: &Waiter) {
+    fn left(&mut self, waiter: &Parked) {
         if let Some(endpoint) = self.endpoints.get_mut(waiter.endpoint()) {
             endpoint.waiting = endpoint.waiting.saturating_sub(1);
         }
@@ -249,13 +248,13 @@ impl Worker {
         }
     }
 
-    fn next_ready(&mut self) -> Option<(Waiter, Answer)> {
+    fn next_ready(&mut self) -> Option<(Parked, Found)> {
         let (waiter, answer) = self.desk.lot.next_ready()?;
         self.left(&waiter);
         Some((waiter, answer))
     }
 
-    fn next_expired(&mut self, now: Instant) -> Option<Waiter> {
+    fn next_expired(&mut self, now: Instant) -> Option<Parked> {
         let waiter = self.desk.lot.next_expired(now)?;
         self.left(&waiter);
         Some(waiter)
@@ -310,7 +309,7 @@ unsafe extern "C" fn on_resume(event: *mut ngx_event_t) {
     let mut bytes = 0;
     for _ in 0..RESUMED_A_TURN {
         let Some((waiter, answer)) = with(main, Worker::next_ready) else { return };
-        if let Answer::Value(held) = &answer {
+        if let Found::Held(held) = &answer {
             bytes += held.value.len();
         }
         // SAFETY: it has just left the lot.
@@ -342,7 +341,7 @@ unsafe extern "C" fn on_deadline(event: *mut ngx_event_t) {
     let now = Instant::now();
     while let Some(waiter) = with(main, |worker| worker.next_expired(now)) {
         // SAFETY: as in `on_resume`.
-        unsafe { waiter.resume(main, Answer::Fault(Reason::Timeout)) };
+        unsafe { waiter.resume(main, Found::Fault(Reason::Timeout)) };
     }
     with(main, |worker| {
         let desk = &mut worker.desk;

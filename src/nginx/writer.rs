@@ -2,15 +2,15 @@
 //! but belong to no request: a client that leaves takes none of them back.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
 
+use super::client::Wanted;
 use super::conf::{ActivePlan, MainConf};
 use super::context::Lookup;
-use super::desk::{Answer, Waiter};
+use super::desk::{Found, Parked};
 use super::memory::Share;
 use super::upstream::Admitted;
 use super::worker::{self, Worker};
@@ -22,7 +22,7 @@ use crate::redis::query::{self, Command};
 use crate::redis::write::{Next, Write, Written};
 
 /// The lookup whose answer waits for a write, for as long as its request lives.
-pub(super) type Holder = Rc<Cell<Option<NonNull<Lookup>>>>;
+pub(super) type Holder = Rc<Cell<Option<Lookup>>>;
 
 /// One write that waits for a reply.
 pub(super) struct Job {
@@ -60,14 +60,14 @@ impl Job {
 }
 
 /// A share of the memory of the endpoint that `lookup` asks.
-pub(super) fn share(lookup: &Lookup) -> Option<Share> {
+pub(super) fn share(lookup: Lookup) -> Option<Share> {
     let main = lookup.request().main_conf()?;
-    worker::with(main, |worker| Some(worker.endpoint(lookup.plan)?.memory.share()))
+    worker::with(main, |worker| Some(worker.endpoint(lookup.active())?.memory.share()))
 }
 
 /// Hands a page over, to be kept for `ttl` milliseconds.
 pub(super) fn fill(
-    lookup: &Lookup,
+    lookup: Lookup,
     write: Write,
     ttl: i64,
     share: Share,
@@ -83,7 +83,7 @@ pub(super) fn fill(
     }
     let job = Job {
         write,
-        plan: lookup.plan,
+        plan: lookup.active(),
         began: Instant::now(),
         holder: None,
         server: None,
@@ -97,11 +97,11 @@ pub(super) fn fill(
 
 /// Hands tombstones over; [`hold::release`] is called for `holder` when they are written, or
 /// could not be.
-pub(super) fn invalidate(lookup: &Lookup, write: Write, holder: &Holder) -> Result<(), Reason> {
+pub(super) fn invalidate(lookup: Lookup, write: Write, holder: &Holder) -> Result<(), Reason> {
     let main = lookup.request().main_conf().ok_or(Reason::Internal)?;
     let job = Job {
         write,
-        plan: lookup.plan,
+        plan: lookup.active(),
         began: Instant::now(),
         holder: Some(Rc::clone(holder)),
         server: None,
@@ -137,15 +137,15 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
 }
 
 /// Goes on with a write whose answer is there.
-pub(super) fn resume(main: &MainConf, mut job: Box<Job>, answer: &Answer) {
-    if matches!(answer, Answer::Fault(_)) {
+pub(super) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found) {
+    if matches!(found, Found::Fault(_)) {
         worker::with(main, |worker| worker.note_if_late(&job));
     }
-    let next = job.write.on_reply(match answer {
-        Answer::Done => Written::Done,
-        Answer::Nil => Written::Refused,
-        Answer::Fault(reason) => Written::Fault(*reason),
-        Answer::Value(_) => Written::Fault(Reason::Protocol),
+    let next = job.write.on_reply(match found {
+        Found::Done => Written::Done,
+        Found::Nil => Written::Refused,
+        Found::Fault(reason) => Written::Fault(*reason),
+        Found::Held(_) => Written::Fault(Reason::Protocol),
     });
     let holder = job.holder.clone();
     let failure = match next {
@@ -252,11 +252,11 @@ impl Worker {
         };
         endpoint.waiting += 1;
         let invalidates = job.write.invalidates();
-        let ticket = self.desk.lot.park(Waiter::Write(job), began, plan.timeout);
+        let ticket = self.desk.lot.park(Parked::Write(job), began, plan.timeout);
         match admitted {
             Some(admitted) => {
                 let waiter = query::Waiter { ticket, max_size: 0 };
-                let asked = super::client::Asked {
+                let wanted = Wanted {
                     key: &key,
                     waiter,
                     timeout: plan.timeout,
@@ -265,15 +265,15 @@ impl Worker {
                         false => Command::Write(command),
                     },
                 };
-                endpoint.upstream.ask(admitted, asked, &mut self.desk, &endpoint.memory);
+                endpoint.upstream.ask(admitted, wanted, &mut self.desk, &endpoint.memory);
                 self.settle();
             }
             None => {
                 let answer = match endpoint.pool.write(command, left) {
-                    Reply::Done => Answer::Done,
-                    Reply::Nil => Answer::Nil,
-                    Reply::Fault(reason) => Answer::Fault(reason),
-                    Reply::Value(_) => Answer::Fault(Reason::Protocol),
+                    Reply::Done => Found::Done,
+                    Reply::Nil => Found::Nil,
+                    Reply::Fault(reason) => Found::Fault(reason),
+                    Reply::Value(_) => Found::Fault(Reason::Protocol),
                 };
                 self.desk.deposit(ticket, answer);
             }

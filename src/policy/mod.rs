@@ -1,13 +1,17 @@
 //! Decisions as values with a named reason: may this request be looked up ([`look_up()`]), may
 //! this stored page answer it ([`reuse()`]), may its answer be stored as far as the request
-//! ([`fill()`]) and the answer ([`store()`]) say?
+//! ([`fill()`]) and the answer ([`store()`], [`confirm()`]) say, and where does it go ([`place()`])?
 
+mod confirm;
 mod fill;
 mod look_up;
+mod place;
 mod reuse;
 mod store;
 
+pub use confirm::{Confirmation, confirm};
 pub use fill::{FillFacts, fill};
 pub use look_up::{RequestFacts, condition_holds, look_up};
-pub use reuse::{ClientFacts, Reuse, reuse, selects};
-pub use store::{Answer, Storable, has_validator, is_never_stored, store};
+pub use place::{Known, LookedUp, Variant, place};
+pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
+pub use store::{Received, Storable, has_validator, invalidates, is_never_stored, store};

@@ -4,7 +4,7 @@
 use crate::entry::Page;
 use crate::http::cache_control::RequestControl;
 use crate::http::{coding, freshness, vary};
-use crate::reason::Reason;
+use crate::reason::{Reason, Status};
 
 /// What the decision needs to know of the client's request.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,17 @@ pub struct ClientFacts<'a> {
     pub control: RequestControl,
 }
 
+/// What a stored page is to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers.
+    Fresh(Reuse),
+    /// It would answer if the application confirmed it.
+    Stale(Stale),
+    /// It does not answer.
+    No(Reason),
+}
+
 /// How a stored page answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reuse {
@@ -35,9 +46,39 @@ pub struct Reuse {
     pub coding_accepted: bool,
 }
 
-/// Whether a page that is not fresh would answer the request if the application confirmed it:
-/// whether the client itself takes its content coding.
-pub fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
+/// A page that is no longer fresh, or not fresh enough for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Why it does not answer by itself; its status is [`Status::Expired`].
+    pub reason: Reason,
+    /// As in [`Reuse`].
+    pub coding_accepted: bool,
+}
+
+/// What `page` is to a request at `now` (milliseconds since 1970).
+pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Verdict {
+    if let (Some(stored), Some(asked)) = (page.facts.key.as_deref(), client.hashed_text) {
+        if stored != asked {
+            return Verdict::No(Reason::Collision);
+        }
+    }
+    let fresh = freshness::of(page, now).and_then(|(age, ttl)| {
+        if satisfies(&client.control, age, ttl) { Ok((age, ttl)) } else { Err(Reason::Reload) }
+    });
+    match (fresh, selects(page, client)) {
+        (Ok((age, ttl)), Ok(coding_accepted)) => {
+            Verdict::Fresh(Reuse { age, ttl, coding_accepted })
+        }
+        (Err(reason), Ok(coding_accepted)) if reason.status() == Status::Expired => {
+            Verdict::Stale(Stale { reason, coding_accepted })
+        }
+        (Err(reason), _) | (Ok(_), Err(reason)) => Verdict::No(reason),
+    }
+}
+
+/// Whether the page is one for this request, be it fresh or not; if so, whether the client itself
+/// takes its content coding.
+fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
     if !client.ignores_vary && !vary::is_indexed(page.values("vary"), client.indexed) {
         return Err(Reason::Vary);
     }
@@ -48,22 +89,6 @@ pub fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason
         coding::Stored::Other(name) if coding::accepts(client.accept_encoding, name) => Ok(true),
         _ => Err(Reason::Encoding),
     }
-}
-
-/// Whether `page` may answer a request at `now` (milliseconds since 1970); a refusal names the
-/// miss or the expiry.
-pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Result<Reuse, Reason> {
-    if let (Some(stored), Some(asked)) = (page.facts.key.as_deref(), client.hashed_text) {
-        if stored != asked {
-            return Err(Reason::Collision);
-        }
-    }
-    let (age, ttl) = freshness::of(page, now)?;
-    if !satisfies(&client.control, age, ttl) {
-        return Err(Reason::Reload);
-    }
-    let coding_accepted = selects(page, client)?;
-    Ok(Reuse { age, ttl, coding_accepted })
 }
 
 /// Whether a fresh page is what the request's Cache-Control asks for (RFC 9111 section 5.2.1); a
@@ -97,7 +122,29 @@ mod tests {
     fn try_reuse(head: &str, client: &ClientFacts<'_>) -> Result<Reuse, Reason> {
         let value = format!("HTTP/1.1 200 OK\r\n{head}\r\nbody");
         let Ok(Stored::Page(page)) = decode(value.as_bytes()) else { panic!("no page: {value}") };
-        reuse(&page, client, 1_000_000)
+        match reuse(&page, client, 1_000_000) {
+            Verdict::Fresh(reuse) => Ok(reuse),
+            Verdict::Stale(Stale { reason, .. }) | Verdict::No(reason) => Err(reason),
+        }
+    }
+
+    #[test]
+    fn a_stale_page_is_one_that_would_answer() {
+        let judged = |head: &str, client: &ClientFacts<'_>| {
+            let value =
+                format!("HTTP/1.1 200 OK\r\nRedis-Cache: v=1, stored=1, fresh=1\r\n{head}\r\nbody");
+            let Ok(Stored::Page(page)) = decode(value.as_bytes()) else {
+                panic!("no page: {value}")
+            };
+            reuse(&page, client, 1_000_000)
+        };
+        let stale =
+            |coding_accepted| Verdict::Stale(Stale { reason: Reason::Stale, coding_accepted });
+        let gzip = "Content-Encoding: gzip\r\n";
+        assert_eq!(judged("", &CLIENT), stale(true));
+        assert_eq!(judged(gzip, &ClientFacts { gunzip: true, ..CLIENT }), stale(false));
+        assert_eq!(judged(gzip, &CLIENT), Verdict::No(Reason::Stale));
+        assert_eq!(judged("Vary: Cookie\r\n", &CLIENT), Verdict::No(Reason::Stale));
     }
 
     #[test]

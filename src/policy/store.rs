@@ -12,7 +12,7 @@ use crate::reason::StoreReason;
 
 /// An answer of the application, as it arrived.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct Received<'a> {
     /// The status code.
     pub status: u16,
     /// Its fields, also those that nginx hides from clients.
@@ -48,7 +48,7 @@ const MAX_VARY: usize = 16;
 
 /// Whether `answer` may be stored. `request_has` tells whether the request has a field.
 pub fn store(
-    answer: &Answer<'_>,
+    answer: &Received<'_>,
     rules: &StoreRules,
     request_has: impl Fn(&str) -> bool,
 ) -> Result<Storable, StoreReason> {
@@ -114,6 +114,12 @@ pub fn is_never_stored(status: u16) -> bool {
         )
 }
 
+/// Whether an answer with this status to an unsafe method makes the stored page of its URI unusable
+/// (RFC 9111 section 4.4).
+pub fn invalidates(status: u16) -> bool {
+    (200..400).contains(&status)
+}
+
 /// Cache-Control and Expires, or CDN-Cache-Control in the place of both (RFC 9213 section 2.2).
 fn control_of<'a>(fields: &[Field<'a>], rules: &StoreRules) -> (CacheControl, Option<&'a [u8]>) {
     let targeted = || CacheControl::parse_targeted(field_values(fields, "cdn-cache-control"));
@@ -131,7 +137,7 @@ fn control_of<'a>(fields: &[Field<'a>], rules: &StoreRules) -> (CacheControl, Op
 /// The freshness lifetime in milliseconds, counted from age 0: X-Accel-Expires, then the answer's
 /// own, then that of `redis_cache_valid`. The first and the last count from now on, as in nginx.
 fn lifetime(
-    answer: &Answer<'_>,
+    answer: &Received<'_>,
     control: &CacheControl,
     expires: Option<&[u8]>,
     by_status: Option<Duration>,

@@ -24,7 +24,7 @@ fn revalidating() -> StoreRules {
 fn with(rules: &StoreRules, status: u16, fields: &[(&str, &str)]) -> Result<Storable, StoreReason> {
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
-    let answer = Answer { status, fields: &fields, asked: NOW, arrived: NOW };
+    let answer = Received { status, fields: &fields, asked: NOW, arrived: NOW };
     store(&answer, rules, |name| name == "cookie")
 }
 

@@ -1,0 +1,118 @@
+//! The application confirmed a stored page with 304: what becomes of the page (RFC 9111 sections 3.2
+//! and 4.3).
+
+use super::{Received, Reuse, Storable, store};
+use crate::config::StoreRules;
+use crate::entry::{Field, Page};
+use crate::http::{field_value, freshness};
+use crate::reason::StoreReason;
+
+/// Fields of a 304 that are not stored, and yet say whether and how long the page may be.
+const DECISIVE: [&str; 4] = ["age", "x-accel-expires", "set-cookie", "set-cookie2"];
+
+/// A 304 to the validators of a stored page.
+#[derive(Clone, Copy, Debug)]
+pub struct Confirmation<'a> {
+    /// Its fields, also those that nginx hides from clients.
+    pub received: &'a [Field<'a>],
+    /// When the application was asked, in milliseconds since 1970.
+    pub asked: i64,
+    /// When the head of the 304 was there, likewise.
+    pub arrived: i64,
+    /// The client itself takes the content coding of the page.
+    pub coding_accepted: bool,
+}
+
+/// Brings `page` up to what the 304 says: whether and how it is stored anew, and how it answers.
+pub fn confirm<'a>(
+    page: &mut Page<'a>,
+    confirmation: &Confirmation<'a>,
+    rules: &StoreRules,
+    request_has: impl Fn(&str) -> bool,
+) -> (Result<Storable, StoreReason>, Reuse) {
+    let Confirmation { received, asked, arrived, coding_accepted } = *confirmation;
+    if !names(page, received) {
+        let age = freshness::age_of(page, arrived);
+        return (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted });
+    }
+    page.update(received);
+    let decisive = received.iter().filter(|f| DECISIVE.iter().any(|name| f.is(name)));
+    let fields: Vec<Field<'_>> = page.fields().iter().chain(decisive).copied().collect();
+    let answer = Received { status: page.status, fields: &fields, asked, arrived };
+    let judged = store(&answer, rules, request_has);
+    let age = Some(seconds(freshness::initial_age(&fields, asked, arrived)));
+    let ttl = judged.as_ref().ok().map(|page| seconds(page.fresh.saturating_sub(page.age)));
+    (judged, Reuse { age, ttl, coding_accepted })
+}
+
+/// Whether the ETag of the 304, if it has one, is that of the stored page (RFC 9111 section
+/// 4.3.4): a page is not to be updated by what is said of another.
+fn names(page: &Page<'_>, received: &[Field<'_>]) -> bool {
+    let opaque = |tag: &'_ [u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
+    match (page.value("etag"), field_value(received, "etag")) {
+        (Some(stored), Some(confirmed)) => opaque(stored) == opaque(confirmed),
+        _ => true,
+    }
+}
+
+fn seconds(millis: i64) -> u64 {
+    u64::try_from(millis / 1000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Ignored;
+    use crate::entry::{Stored, decode};
+
+    const NOW: i64 = 1_000_000;
+
+    fn confirmed(received: &[(&'static str, &'static str)]) -> (Result<i64, StoreReason>, Reuse) {
+        let value =
+            b"HTTP/1.1 200 OK\r\nRedis-Cache: v=1, stored=990000, fresh=1\r\nETag: \"1\"\r\n\
+            Cache-Control: max-age=5\r\n\r\nbody";
+        let Ok(Stored::Page(mut page)) = decode(value) else { panic!("no page") };
+        let field =
+            |&(name, value): &(&'static str, &'static str)| Field { name, value: value.as_bytes() };
+        let received: Vec<_> = received.iter().map(field).collect();
+        let (asked, arrived) = (NOW - 10, NOW);
+        let confirmation =
+            Confirmation { received: &received, asked, arrived, coding_accepted: true };
+        let rules = StoreRules {
+            valid: Vec::new(),
+            ignored: Ignored::default(),
+            revalidate: true,
+            keep: Duration::ZERO,
+            no_store: Vec::new(),
+        };
+        let (stored, reuse) = confirm(&mut page, &confirmation, &rules, |_| false);
+        (stored.map(|storable| storable.fresh), reuse)
+    }
+
+    fn reuse(age: u64, ttl: Option<u64>) -> Reuse {
+        Reuse { age: Some(age), ttl, coding_accepted: true }
+    }
+
+    #[test]
+    fn the_fields_of_the_304_count() {
+        assert_eq!(confirmed(&[]), (Ok(5_000), reuse(0, Some(4))));
+        let longer = [("Cache-Control", "max-age=60"), ("Age", "10")];
+        assert_eq!(confirmed(&longer), (Ok(60_000), reuse(10, Some(49))));
+        assert_eq!(
+            confirmed(&[("Cache-Control", "private")]),
+            (Err(StoreReason::Private), reuse(0, None))
+        );
+        assert_eq!(
+            confirmed(&[("Set-Cookie", "a=b")]),
+            (Err(StoreReason::SetCookie), reuse(0, None))
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_another_page_changes_nothing() {
+        assert_eq!(confirmed(&[("ETag", "\"2\"")]), (Err(StoreReason::Kept), reuse(10, None)));
+        assert_eq!(confirmed(&[("ETag", "W/\"1\"")]), (Ok(5_000), reuse(0, Some(4))));
+    }
+}
