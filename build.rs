@@ -121,7 +121,15 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_http_cleanup_t", &["handler", "data"], &[]),
     (
         "ngx_http_core_loc_conf_t",
-        &["name", "handler", "locations", "error_pages", "resolver", "resolver_timeout"],
+        &[
+            "name",
+            "handler",
+            "locations",
+            "internal",
+            "error_pages",
+            "resolver",
+            "resolver_timeout",
+        ],
         &["noname"],
     ),
     ("ngx_http_conf_ctx_t", &["loc_conf"], &[]),

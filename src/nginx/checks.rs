@@ -43,8 +43,9 @@ pub(super) unsafe fn warn_of_bare_error_page(
 
 /// Warns where answers are stored and nginx makes them itself, out of files: a location without a
 /// content handler. What `return` and its kin say comes before, so that nothing is known where
-/// they stand; `if` and `limit_except` go on to the handler of the location around them. A server
-/// answers by itself what none of its locations takes.
+/// they stand; `if` and `limit_except` go on to the handler of the location around them, and what
+/// is `internal` mostly answers after error_page or X-Accel-Redirect, and is not stored then. A
+/// server answers by itself what none of its locations takes.
 ///
 /// # Safety
 /// `cf` is nginx's context while it merges `core` and `conf` of one level.
@@ -54,7 +55,7 @@ pub(super) unsafe fn warn_of_files(
     conf: &LocationConf,
 ) {
     let stores = conf.plan.as_ref().is_some_and(|active| active.plan.store.is_some());
-    if !stores || core.handler.is_some() || core.noname() != 0 {
+    if !stores || core.handler.is_some() || core.noname() != 0 || core.internal == 1 {
         return;
     }
     // SAFETY: the caller guarantees it; the name of a location lives as long as the configuration.

@@ -93,7 +93,7 @@ def test_files_that_are_stored(check, inner, name):
         "fastcgi_pass 127.0.0.1:1;", "uwsgi_pass 127.0.0.1:1;", "scgi_pass 127.0.0.1:1;",
         "grpc_pass 127.0.0.1:1;", "set $memcached_key x; memcached_pass 127.0.0.1:1;",
         "proxy_pass http://127.0.0.1:1; if ($arg_a) { expires 1h; } limit_except GET { deny all; }",
-        "proxy_pass http://127.0.0.1$arg_port;", "return 301 /elsewhere;", "rewrite ^ /other last;",
+        "proxy_pass http://127.0.0.1$arg_port;", "return 301 /elsewhere;", "internal; root /srv;", "rewrite ^ /other last;",
         f"redis_cache_pass {URL}; redis_cache_fallback @app;",
     ],
 )  # fmt: skip
