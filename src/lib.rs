@@ -23,7 +23,7 @@
 //! # The path of one request
 //!
 //! ```text
-//! nginx::post_read  the client's own X-Redis-Cache-Key is removed
+//! nginx::post_read  the client's own X-Redis-Cache-Key is removed, Host made of :authority
 //! nginx::handler    (redis_cache_pass) or nginx::in_place (redis_cache):
 //!                   policy::look_up    -> look up, or bypass(reason)
 //!                   key::KeyShape      -> key bytes

@@ -2,6 +2,7 @@
 //! location that it was meant for. An application that got it for another page (a subrequest, an
 //! error page, X-Accel-Redirect) would store that page under the wrong key. Likewise no subrequest
 //! sees the validators by which the application is to confirm the page of its main request.
+//! Here a request of HTTP/3 gets its Host as well, before anything has asked for it.
 
 use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_table_elt_t};
 use ngx::http::{HttpModuleLocationConf, NgxHttpCoreModule};
@@ -14,11 +15,11 @@ use super::request::Request;
 use super::{OutOfMemory, bytes_of, layout, list, rc};
 use crate::config::Door;
 
-/// Removes the client's own header from every request.
+/// Removes the client's own header from every request, and gives it its Host.
 pub(super) unsafe extern "C" fn on_client_request(request: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx passes a live main request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
-    match strip(request) {
+    match strip(request).and(request.complete_host()) {
         Ok(()) => rc::DECLINED,
         Err(OutOfMemory) => rc::INTERNAL_SERVER_ERROR,
     }

@@ -14,7 +14,7 @@ use ngx::http::{HttpModule, HttpModuleServerConf, NgxHttpCoreModule};
 use super::conf::MainConf;
 use super::context::Lookup;
 use super::layout::{self, RequestBit};
-use super::{Module, bytes_of, list, rc};
+use super::{Module, OutOfMemory, bytes_of, list, rc, str_over};
 use crate::config::{KeySource, Plan, Template};
 use crate::http::cache_control::RequestControl;
 use crate::key::{Authority, Key, RequestUri};
@@ -328,7 +328,9 @@ impl Request {
         }
         let named = match self.host_header() {
             Some(header) => Some(Authority::parse(header)?),
-            None => self.request_line_authority()?,
+            // An absolute-form target without Host comes from no current client.
+            None if !self.raw().host_start.is_null() => return Err(Reason::Host),
+            None => None,
         };
         match named {
             Some(named) if named.host.eq_ignore_ascii_case(host) => {
@@ -339,22 +341,25 @@ impl Request {
         }
     }
 
-    /// The authority of the request line: `:authority` of HTTP/3. An absolute-form target
-    /// without a Host header comes from no current client and is refused.
-    fn request_line_authority<'a>(self) -> Result<Option<Authority<'a>>, Reason> {
+    /// Gives a main request of HTTP/3 the Host that an intermediary has to make of `:authority`
+    /// (RFC 9114 section 4.3.1); nginx does so for HTTP/2 alone.
+    pub fn complete_host(self) -> Result<(), OutOfMemory> {
         let raw = self.raw();
-        if raw.host_start.is_null() {
-            return Ok(None);
+        let has_host = !raw.headers_in.host.is_null();
+        let is_named = !raw.host_start.is_null() && !raw.host_end.is_null();
+        if raw.http_version != VERSION_30 || has_host || !is_named {
+            return Ok(());
         }
-        if raw.http_version != VERSION_30 || raw.host_end.is_null() {
-            return Err(Reason::Host);
+        // SAFETY: both ends point into one string of the request; the list is its own.
+        unsafe {
+            let len = usize::try_from(raw.host_end.offset_from(raw.host_start)).unwrap_or(0);
+            let value = ngx_str_t { len, data: raw.host_start };
+            let headers_in = &raw mut (*self.as_ptr()).headers_in;
+            let name = b"host".as_ptr().cast_mut();
+            let list = &raw mut (*headers_in).headers;
+            (*headers_in).host = list::push(list, str_over(b"Host"), name, value)?;
         }
-        // SAFETY: both point into one buffer of the request, the end not before the start.
-        let text = unsafe {
-            let length = usize::try_from(raw.host_end.offset_from(raw.host_start)).unwrap_or(0);
-            std::slice::from_raw_parts(raw.host_start, length)
-        };
-        Authority::parse(text).map(Some)
+        Ok(())
     }
 
     /// The request target as it was sent; of a subrequest its own uri, escaped, and args.

@@ -33,3 +33,9 @@ def suite_of():
 @pytest.fixture(params=VERSIONS)
 def suite(request, suite_of):
     return suite_of(request.param)
+
+
+@pytest.fixture
+def start(serve, suite):
+    """As `serve`, with the nginx of the suite."""
+    return lambda *args, **kwargs: serve(*args, nginx=suite.nginx, module=suite.module, **kwargs)

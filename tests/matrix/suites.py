@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from support.debian import Packages, Unavailable, run
@@ -26,6 +27,11 @@ class Suite:
         self.directory, self.root = packages.directory, packages.root
         self.nginx = packages.command("usr/sbin/nginx")
         self.module = self._build()
+
+    def has(self, option: str) -> bool:
+        """Whether its nginx was configured with it."""
+        result = subprocess.run([*self.nginx, "-V"], capture_output=True, text=True, check=True)
+        return option in result.stderr.split()
 
     def _build(self) -> Path:
         source, objs = self.root / "usr/share/nginx/src", self.directory / "objs"

@@ -14,12 +14,6 @@ from support.stored import fresh_line, key_of, page
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 
 
-@pytest.fixture
-def start(serve, suite):
-    """As `serve`, with the nginx of the suite."""
-    return lambda *args, **kwargs: serve(*args, nginx=suite.nginx, module=suite.module, **kwargs)
-
-
 def test_it_loads(start, suite):
     assert suite.version.startswith(VERSIONS[suite.name])
     assert start().get("/p").header("Server") == f"nginx/{suite.version}"

@@ -1,6 +1,8 @@
-"""HTTP/2 over plain TCP with prior knowledge: several streams at a time on one connection."""
+"""HTTP/2, over plain TCP with prior knowledge or over TLS: several streams at a time on one
+connection."""
 
 import socket
+import ssl
 
 import h2.config
 import h2.connection
@@ -10,9 +12,13 @@ from .http import Response
 
 
 class H2Client:
-    def __init__(self, port: int, timeout: float = 10):
+    def __init__(self, port: int, timeout: float = 10, context: ssl.SSLContext | None = None):
         self.authority = f"127.0.0.1:{port}"
+        self.scheme = "https" if context else "http"
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        if context:
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(1 << 24)
@@ -33,7 +39,7 @@ class H2Client:
     def start(self, target="/", method="GET", headers=(), body=None, authority=None) -> int:
         """Sends a request and returns its stream."""
         stream = self.h2.get_next_available_stream_id()
-        pseudo = [(":method", method), (":scheme", "http"), (":path", target)]
+        pseudo = [(":method", method), (":scheme", self.scheme), (":path", target)]
         pseudo.append((":authority", authority or self.authority))
         self.h2.send_headers(stream, [*pseudo, *headers], end_stream=body is None)
         if body is not None:
@@ -66,6 +72,8 @@ class H2Client:
                 if event.stream_id in self.responses:
                     self.responses[event.stream_id].body += event.data
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            case h2.events.TrailersReceived():
+                self.responses[event.stream_id].headers += event.headers
             case h2.events.StreamEnded() | h2.events.StreamReset():
                 self.ended.add(event.stream_id)
             case h2.events.ConnectionTerminated():

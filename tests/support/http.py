@@ -31,11 +31,13 @@ class Response:
 
 
 class Client:
-    """One connection, kept alive over requests."""
+    """One connection, kept alive over requests; with `context`, an ssl.SSLContext, over TLS."""
 
-    def __init__(self, port: int, timeout: float = 10, host: str | None = None):
+    def __init__(self, port: int, timeout: float = 10, host: str | None = None, context=None):
         self.host = host or f"127.0.0.1:{port}"
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        secure = {"context": context} if context else {}
+        connect = http.client.HTTPSConnection if context else http.client.HTTPConnection
+        self.connection = connect("127.0.0.1", port, timeout=timeout, **secure)
 
     def __enter__(self):
         return self
