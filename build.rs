@@ -156,6 +156,7 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_conf_t", &["args", "cycle", "pool", "conf_file", "handler", "handler_conf"], &[]),
     ("ngx_conf_file_t", &["file", "line"], &[]),
     ("ngx_cycle_t", &["modules", "log", "conf_ctx"], &[]),
+    ("ngx_log_t", &["log_level", "writer", "wdata", "next"], &[]),
     ("ngx_command_t", &["name", "type", "set", "conf", "offset", "post"], &[]),
     ("ngx_module_t", &["ctx_index", "name", "ctx", "commands", "type"], &[]),
 ];

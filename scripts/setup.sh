@@ -15,6 +15,8 @@ filters=(libnginx-mod-http-brotli-filter libnginx-mod-http-echo libnginx-mod-htt
     libnginx-mod-http-subs-filter libnginx-mod-http-xslt-filter)
 # Names that the tests have resolved, for nginx alone.
 names=(libnss-wrapper)
+# A proxy that knows neither HELLO nor SELECT.
+proxies=(nutcracker)
 browser=(chromium chromium-driver fonts-dejavu-core)
 bench=(memcached libnginx-mod-http-lua)
 package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm cpio)
@@ -27,7 +29,8 @@ packages=("${build[@]}")
 case $task in
     build) ;;
     run) packages+=("${run[@]}") ;;
-    test) packages+=("${run[@]}" "${others[@]}" "${filters[@]}" "${names[@]}" "${browser[@]}") ;;
+    test) packages+=("${run[@]}" "${others[@]}" "${filters[@]}" "${names[@]}" "${proxies[@]}" \
+        "${browser[@]}") ;;
     package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;

@@ -15,6 +15,7 @@
 //! | [`variants`] | how many variants of a page are stored |
 //! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
 //! | [`warnings`] | one line in the error log a reason and interval |
+//! | [`fault`] | a reason and its cause, fit for the log |
 //! | [`reason`] | the one word that says why, shared by log, variable, docs and tests |
 //!
 //! The **nginx half**, `nginx`, holds all FFI and every `unsafe` block: the module record,
@@ -41,6 +42,7 @@
 
 pub mod config;
 pub mod entry;
+pub mod fault;
 pub mod http;
 pub mod key;
 #[cfg(feature = "nginx")]

@@ -42,6 +42,17 @@ impl Warnings {
     }
 }
 
+/// What stands in parentheses at the end of a line: the server, what was behind the reason, and how
+/// many lines were kept back.
+pub fn details(server: &str, cause: Option<&str>, kept_back: u64) -> String {
+    let cause = cause.map(|cause| format!(", {cause}")).unwrap_or_default();
+    let more = match kept_back {
+        0 => String::new(),
+        _ => format!(", {kept_back} more since the last such line"),
+    };
+    format!("{server}{cause}{more}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +66,14 @@ mod tests {
         assert_eq!(warnings.admit("a", Reason::Refused, now), Some(0));
         assert_eq!(warnings.admit("b", Reason::Timeout, now), Some(0));
         assert_eq!(warnings.admit("a", Reason::Timeout, now + INTERVAL), Some(1));
+    }
+
+    #[test]
+    fn what_stands_in_parentheses() {
+        assert_eq!(details("h:1/0", None, 0), "h:1/0");
+        assert_eq!(
+            details("h:1/0", Some("111: Connection refused"), 3),
+            "h:1/0, 111: Connection refused, 3 more since the last such line"
+        );
     }
 }

@@ -20,6 +20,7 @@ from support.django_site import DjangoSite  # noqa: E402
 from support.fake_redis import FakeRedis, bulk  # noqa: E402
 from support.listener import Listener, cut  # noqa: E402
 from support.nginx import Nginx  # noqa: E402
+from support.nutcracker import Nutcracker  # noqa: E402
 from support.origin import Answer, Origin  # noqa: E402
 from support.pages import FRESH  # noqa: E402
 from support.raw_origin import RawOrigin  # noqa: E402
@@ -141,6 +142,21 @@ def fake_tls_redis(certificates):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def start_nutcracker(tmp_path, redis):
+    """Starts a twemproxy in front of the `redis` fixture; see support.nutcracker."""
+    started = []
+
+    def start(*options):
+        proxy = Nutcracker(tmp_path / f"nutcracker{len(started)}", redis, *options)
+        started.append(proxy)
+        return proxy.start()
+
+    yield start
+    for proxy in started:
+        proxy.stop()
 
 
 @pytest.fixture

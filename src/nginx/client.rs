@@ -15,12 +15,14 @@ use super::memory::Memory;
 use super::names::Schedule;
 use super::socket::Owner;
 use super::tls::TlsSession;
+use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::breaker::{Admission, Breaker};
 use crate::redis::endpoint::Address;
 use crate::redis::errand::{Errand, Task};
 use crate::redis::handshake::Greeting;
+use crate::redis::hello::Hello;
 use crate::redis::link::Link;
 use crate::redis::oversize::Oversize;
 use crate::redis::query::{Command, Query, Waiter};
@@ -37,6 +39,8 @@ pub(super) struct Server {
     pub name: Rc<str>,
     /// How connections to it begin.
     pub greeting: Greeting,
+    /// Whether they begin with HELLO.
+    pub hello: Hello,
     /// Whether it belongs to a cluster.
     pub redirects: bool,
     /// Whether it has pages of its own, and no replica's.
@@ -132,6 +136,7 @@ impl Client {
         }
         self.server.at = addresses;
         self.breaker = Breaker::new(self.conf.connections.breaker);
+        self.server.hello = Hello::default();
         for (number, connection) in self.connections.iter_mut().enumerate() {
             connection.backoff = Backoff::default();
             connection.leaves = connection.peer.is_some()
@@ -150,28 +155,28 @@ impl Client {
         max_size: usize,
         now: Instant,
         desk: &mut Desk,
-    ) -> Result<Admitted, Reason> {
+    ) -> Result<Admitted, Fault> {
         if self.oversize.knows(key, max_size, now) {
-            return Err(Reason::TooLarge);
+            return Err(Reason::TooLarge.into());
         }
         self.route(key, now, desk)
     }
 
     /// Which connection takes a command on `key`, if one may be sent now.
-    pub fn route(&mut self, key: &[u8], now: Instant, desk: &mut Desk) -> Result<Admitted, Reason> {
+    pub fn route(&mut self, key: &[u8], now: Instant, desk: &mut Desk) -> Result<Admitted, Fault> {
         match self.breaker.admit(now) {
             Admission::Ask => {}
-            Admission::Refuse => return Err(Reason::Breaker),
+            Admission::Refuse => return Err(Reason::Breaker.into()),
             Admission::Probe => {
                 self.run(Errand::new(Task::Ping, ""), desk);
-                return Err(Reason::Breaker);
+                return Err(Reason::Breaker.into());
             }
         }
         let hash = hash_of(key);
         let number = self.number_for(hash);
         let connection = self.connections.get(number).ok_or(Reason::Internal)?;
         if connection.link.is_down() && connection.backoff.holds(now) {
-            return Err(connection.failure);
+            return Err(connection.failure.clone());
         }
         Ok(Admitted { connection: number, hash })
     }
@@ -211,8 +216,8 @@ impl Client {
                     desk.flush_later(self.place, number);
                 }
             }
-            Err(reason) => {
-                refuse(std::slice::from_ref(&query), reason, desk);
+            Err(fault) => {
+                refuse(std::slice::from_ref(&query), &fault, desk);
                 self.owe(query, desk);
             }
         }
@@ -261,7 +266,7 @@ impl Client {
         for connection in &mut self.connections {
             connection.close_peer();
             let remains = connection.link.end(false);
-            refuse(&remains.lost, Reason::Closed, desk);
+            refuse(&remains.lost, &Reason::Closed.into(), desk);
             elsewhere.extend(remains.lost.into_iter().filter(Query::invalidates));
             elsewhere.extend(connection.link.take_owed());
             elsewhere.extend(remains.retry);

@@ -10,6 +10,7 @@ use super::desk::{Desk, Report};
 use super::memory::Memory;
 use super::socket::{Owner, Peer, Progress};
 use super::tls::TlsProgress;
+use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::link::Link;
@@ -25,7 +26,7 @@ pub(super) struct Connection {
     owner: Box<Owner>,
     pub backoff: Backoff,
     /// Why connecting failed last.
-    pub failure: Reason,
+    pub failure: Fault,
     /// The address that is tried next.
     next_address: usize,
     /// Addresses that this attempt has not tried yet.
@@ -34,7 +35,8 @@ pub(super) struct Connection {
     pub progress: Instant,
     /// The address that it goes to.
     pub at: Option<SockAddr>,
-    /// That is no longer an address of the server: it takes nothing new.
+    /// That is no longer an address of the server, or HELLO may be known there by now: it takes
+    /// nothing new.
     pub leaves: bool,
     /// For how long bytes may fail to come while a reply is awaited.
     pub patience: Duration,
@@ -48,7 +50,7 @@ impl Connection {
             peer: None,
             owner: Box::new(owner),
             backoff: Backoff::default(),
-            failure: Reason::Refused,
+            failure: Reason::Refused.into(),
             next_address: 0,
             untried: 0,
             progress: Instant::now(),
@@ -75,10 +77,13 @@ impl Client {
         connection.untried = connection.untried.saturating_sub(1);
         connection.leaves = false;
         connection.at = address.cloned();
-        let peer = address.and_then(|address| Peer::connect(address, &mut connection.owner));
-        let Some(peer) = peer else {
-            self.fail(number, Reason::Refused, desk, memory);
-            return;
+        let peer = match address {
+            Some(address) => Peer::connect(address, &mut connection.owner),
+            None => Err(Reason::Refused.into()),
+        };
+        let peer = match peer {
+            Ok(peer) => peer,
+            Err(fault) => return self.fail(number, fault, desk, memory),
         };
         connection.link.connecting();
         peer.set_connect_timer(self.conf.connections.connect_timeout);
@@ -102,10 +107,11 @@ impl Client {
         match tls {
             TlsProgress::Done => {}
             TlsProgress::Later => return,
-            TlsProgress::Failed(reason) => return self.fail(number, reason, desk, memory),
+            TlsProgress::Failed(fault) => return self.fail(number, fault, desk, memory),
         }
         let Some(connection) = self.connections.get_mut(number) else { return };
-        connection.link.connected(&self.server.greeting);
+        let says_hello = self.server.hello.is_said(Instant::now());
+        connection.link.connected(&self.server.greeting, says_hello);
         self.write(number, desk, memory);
     }
 
@@ -117,6 +123,9 @@ impl Client {
                 self.connect(number, desk, memory);
             }
             return;
+        }
+        if connection.link.is_ready() && !connection.link.speaks_resp3() {
+            connection.leaves |= self.server.hello.is_said(Instant::now());
         }
         if connection.leaves && !connection.link.awaits_reply() {
             self.leave(number, desk, memory);
@@ -137,7 +146,7 @@ impl Client {
         self.write(number, desk, memory);
     }
 
-    /// Ends a connection to an address that is no longer one of the server.
+    /// Ends a connection that takes nothing new.
     fn leave(&mut self, number: usize, desk: &mut Desk, memory: &Memory) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         connection.close();
@@ -156,8 +165,8 @@ impl Client {
                 Progress::Bytes(count) => link.wrote(count),
                 Progress::Later => return,
                 Progress::End => {
-                    let reason = peer.end_reason();
-                    self.fail(number, reason, desk, memory);
+                    let fault = peer.end();
+                    self.fail(number, fault, desk, memory);
                     return;
                 }
             }
@@ -169,12 +178,11 @@ impl Client {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let Some(peer) = &connection.peer else { return };
         if peer.connecting_timed_out() {
-            self.fail(number, Reason::Timeout, desk, memory);
+            self.fail(number, Reason::Timeout.into(), desk, memory);
         } else if connection.link.is_connecting() {
-            if peer.connect_failed() {
-                self.fail(number, Reason::Refused, desk, memory);
-            } else {
-                self.introduce(number, desk, memory);
+            match peer.connect_failure() {
+                Some(fault) => self.fail(number, fault, desk, memory),
+                None => self.introduce(number, desk, memory),
             }
         } else {
             self.write(number, desk, memory);
@@ -191,15 +199,15 @@ impl Client {
             return;
         }
         if connection.link.is_connecting() {
-            if peer.connect_failed() {
-                self.fail(number, Reason::Refused, desk, memory);
+            if let Some(fault) = peer.connect_failure() {
+                self.fail(number, fault, desk, memory);
             }
             return;
         }
         if peer.watch_is_over() {
             let silence = connection.progress.elapsed();
             if connection.link.awaits_reply() && silence >= connection.patience {
-                self.fail(number, Reason::Timeout, desk, memory);
+                self.fail(number, Reason::Timeout.into(), desk, memory);
                 return;
             }
             if connection.link.awaits_reply() {
@@ -225,13 +233,15 @@ impl Client {
                     self.take_replies(number, desk, memory).err()
                 }
                 Progress::Later => break,
-                Progress::End => Some(peer.end_reason()),
+                Progress::End => Some(peer.end()),
             };
-            if let Some(reason) = failure {
-                self.fail(number, reason, desk, memory);
+            if let Some(fault) = failure {
+                self.fail(number, fault, desk, memory);
                 return;
             }
         }
+        // A handshake goes on by what it has heard.
+        self.write(number, desk, memory);
         self.rest(number, desk);
     }
 
@@ -251,23 +261,25 @@ impl Client {
 
     /// The connection came to an end. Lookups in flight on a connection that had worked are worth
     /// one more; with one that could not be made, everything fails.
-    fn fail(&mut self, number: usize, reason: Reason, desk: &mut Desk, memory: &Memory) {
+    fn fail(&mut self, number: usize, fault: Fault, desk: &mut Desk, memory: &Memory) {
         let now = Instant::now();
         let Some(connection) = self.connections.get_mut(number) else { return };
         let was_ready = connection.link.is_ready();
-        if !was_ready {
-            connection.next_address = connection.next_address.wrapping_add(1);
-            if connection.untried > 0 && reason == Reason::Refused {
-                connection.close_peer();
-                self.connect_to_next(number, desk, memory);
-                return;
+        let fault = if was_ready {
+            fault
+        } else {
+            match self.try_on(number, fault, now, desk, memory) {
+                Some(fault) => fault,
+                None => return,
             }
-        }
+        };
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        let reason = fault.reason;
         let proved = connection.link.has_proved_itself();
         connection.close_peer();
         let head_is_lost = matches!(reason, Reason::Protocol | Reason::TooLarge);
         let remains = connection.link.end(head_is_lost);
-        connection.failure = reason;
+        connection.failure = fault.clone();
         let all_retried = was_ready && remains.lost.is_empty();
         let harmless =
             reason == Reason::TooLarge || (reason == Reason::Closed && (all_retried || proved));
@@ -283,24 +295,51 @@ impl Client {
             }
         }
         desk.report(self.place, Report::Trouble);
-        connection.give_up(remains.lost, reason, desk);
+        connection.give_up(remains.lost, &fault, desk);
         if was_ready && reason != Reason::Timeout {
             connection.link.retry(remains.retry);
             if !connection.link.is_idle() {
                 self.connect(number, desk, memory);
             }
         } else {
-            connection.give_up(remains.retry, reason, desk);
+            connection.give_up(remains.retry, &fault, desk);
             let unsent = connection.link.take_unsent();
-            connection.give_up(unsent, reason, desk);
+            connection.give_up(unsent, &fault, desk);
         }
+    }
+
+    /// A connection could not be made, or not introduced: without HELLO or to another address it
+    /// may be. Returns the fault where there is nothing more to try.
+    fn try_on(
+        &mut self,
+        number: usize,
+        fault: Fault,
+        now: Instant,
+        desk: &mut Desk,
+        memory: &Memory,
+    ) -> Option<Fault> {
+        let connection = self.connections.get_mut(number)?;
+        let handshake = connection.link.handshake();
+        let without_hello = self.server.hello.failed(handshake, fault.reason, now);
+        let fault = handshake.map_or(fault.clone(), |handshake| handshake.ended(fault));
+        if without_hello {
+            connection.untried += 1;
+        } else {
+            connection.next_address = connection.next_address.wrapping_add(1);
+            if connection.untried == 0 || fault.reason != Reason::Refused {
+                return Some(fault);
+            }
+        }
+        connection.close_peer();
+        self.connect_to_next(number, desk, memory);
+        None
     }
 }
 
 impl Connection {
     /// Gives everybody the same reason who waits; what invalidates stays owed.
-    fn give_up(&mut self, queries: Vec<Query>, reason: Reason, desk: &mut Desk) {
-        refuse(&queries, reason, desk);
+    fn give_up(&mut self, queries: Vec<Query>, fault: &Fault, desk: &mut Desk) {
+        refuse(&queries, fault, desk);
         self.link.owe(queries);
         if self.link.owes() {
             desk.events.tick_soon();

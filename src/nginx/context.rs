@@ -21,6 +21,7 @@ use super::request::Request;
 use super::{NAME, OutOfMemory, fill, worker};
 use crate::config::Plan;
 use crate::entry::Page;
+use crate::fault::Fault;
 use crate::key::Key;
 use crate::parking::Ticket;
 use crate::policy::{Known, Reuse, Variant};
@@ -120,6 +121,7 @@ struct State {
     key: OnceCell<Key>,
     took: Cell<Option<Duration>>,
     server: RefCell<Option<Rc<str>>>,
+    cause: RefCell<Option<Rc<str>>>,
     value: RefCell<Option<Held>>,
     known: RefCell<Option<Box<Known>>>,
     fate: RefCell<Fate>,
@@ -142,6 +144,7 @@ impl Lookup {
             key: OnceCell::new(),
             took: Cell::new(None),
             server: RefCell::new(None),
+            cause: RefCell::new(None),
             value: RefCell::new(None),
             known: RefCell::new(None),
             fate: RefCell::new(Fate::Unasked),
@@ -292,6 +295,17 @@ impl Lookup {
 
     pub fn set_server(self, server: Option<Rc<str>>) {
         self.state().server.replace(server);
+    }
+
+    /// What was behind the last fault of Redis.
+    pub fn cause(self) -> Option<Rc<str>> {
+        self.state().cause.borrow().clone()
+    }
+
+    /// Keeps what was behind a fault of Redis, and gives its reason.
+    pub fn fault(self, fault: Fault) -> Reason {
+        self.state().cause.replace(fault.cause);
+        fault.reason
     }
 
     /// Keeps a value, and gives its bytes.

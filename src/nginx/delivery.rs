@@ -2,10 +2,14 @@
 
 use std::time::Instant;
 
+use ngx::ffi::NGX_LOG_NOTICE;
+
 use super::client::Client;
 use super::desk::{Desk, Found, Report};
 use super::memory::{Held, Memory};
 use super::socket::Peer;
+use super::upkeep;
+use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::error_reply;
@@ -21,7 +25,7 @@ impl Client {
         number: usize,
         desk: &mut Desk,
         memory: &Memory,
-    ) -> Result<(), Reason> {
+    ) -> Result<(), Fault> {
         let place = self.place;
         let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
         let mut unserved = Vec::new();
@@ -38,12 +42,18 @@ impl Client {
             for (waiter, size) in unserved.drain(..) {
                 let reason =
                     if size > waiter.max_size { Reason::TooLarge } else { Reason::Overload };
-                desk.deposit(waiter.ticket, Found::Fault(reason));
+                desk.deposit(waiter.ticket, Found::Fault(reason.into()));
             }
             match next {
                 None => return Ok(()),
                 Some(Event::Push(_)) => desk.report(place, Report::Push),
-                Some(Event::Ready) => {
+                Some(Event::Ready(handshake)) => {
+                    let server = &mut self.server;
+                    if let Some(news) =
+                        server.hello.succeeded(&handshake, &server.name, Instant::now())
+                    {
+                        upkeep::say(NGX_LOG_NOTICE, &news);
+                    }
                     connection.backoff.succeeded();
                     if let Some(peer) = &connection.peer {
                         peer.clear_connect_timer();
@@ -71,15 +81,15 @@ impl Client {
                 }
                 Some(Event::Reply(query, frame)) => {
                     let oversize = &mut self.oversize;
-                    let fault = deliver(&query, frame, oversize, desk, memory);
-                    match fault {
+                    let reason = deliver(&query, frame, oversize, desk, memory);
+                    match reason {
                         Some(reason) if reason.is_connection_fault() => {
                             self.breaker.fault(Instant::now());
                         }
                         _ => self.breaker.success(),
                     }
                     if query.invalidates() {
-                        self.debts = match fault.is_some_and(|reason| !reason.is_final()) {
+                        self.debts = match reason.is_some_and(|reason| !reason.is_final()) {
                             true => {
                                 connection.link.owe(vec![query]);
                                 desk.events.tick_soon();
@@ -92,7 +102,7 @@ impl Client {
                             }
                         };
                     }
-                    if fault.is_some_and(is_misplaced) {
+                    if reason.is_some_and(is_misplaced) {
                         desk.report(place, Report::Trouble);
                     }
                 }
@@ -111,14 +121,14 @@ fn is_misplaced(reason: Reason) -> bool {
     matches!(reason, Reason::ReadOnly | Reason::MasterDown | Reason::Moved | Reason::Loading)
 }
 
-/// Gives the same reason to everybody who waits.
-pub(super) fn refuse(queries: &[Query], reason: Reason, desk: &mut Desk) {
+/// Gives the same fault to everybody who waits.
+pub(super) fn refuse(queries: &[Query], fault: &Fault, desk: &mut Desk) {
     for waiter in queries.iter().flat_map(Query::waiters) {
-        desk.deposit(waiter.ticket, Found::Fault(reason));
+        desk.deposit(waiter.ticket, Found::Fault(fault.clone()));
     }
 }
 
-/// Gives a reply to everybody who waits for it. A fault that it stands for is returned.
+/// Gives a reply to everybody who waits for it. The reason of a fault that it stands for is returned.
 pub(super) fn deliver(
     query: &Query,
     frame: Frame,
@@ -132,7 +142,7 @@ pub(super) fn deliver(
             let held = memory.hold(value);
             let answer = |waiter: Waiter, held: Held| match size <= waiter.max_size {
                 true => Found::Held(held),
-                false => Found::Fault(Reason::TooLarge),
+                false => Found::Fault(Reason::TooLarge.into()),
             };
             for &waiter in query.others() {
                 desk.deposit(waiter.ticket, answer(waiter, held.clone()));
@@ -147,9 +157,9 @@ pub(super) fn deliver(
             None
         }
         Frame::Error(code, text) => {
-            let reason = error_reply::reason(&code, &text);
-            refuse(std::slice::from_ref(query), reason, desk);
-            Some(reason)
+            let fault = error_reply::fault(&code, &text, &[&query.key]);
+            refuse(std::slice::from_ref(query), &fault, desk);
+            Some(fault.reason)
         }
         Frame::Nil => {
             for waiter in query.waiters() {
@@ -162,7 +172,7 @@ pub(super) fn deliver(
             None
         }
         Frame::Other(_) | Frame::Push(_) => {
-            refuse(std::slice::from_ref(query), Reason::Protocol, desk);
+            refuse(std::slice::from_ref(query), &Reason::Protocol.into(), desk);
             Some(Reason::Protocol)
         }
     }

@@ -10,8 +10,8 @@ use super::events::Events;
 use super::handler;
 use super::memory::Held;
 use super::writer::{self, Job};
+use crate::fault::Fault;
 use crate::parking::{Lot, Ticket};
-use crate::reason::Reason;
 use crate::redis::errand::Task;
 use crate::redis::query::Query;
 use crate::redis::reader::Frame;
@@ -24,7 +24,7 @@ pub(super) enum Found {
     Nil,
     /// It was written.
     Done,
-    Fault(Reason),
+    Fault(Fault),
 }
 
 /// Who waits for an answer.

@@ -123,7 +123,7 @@ pub(super) unsafe fn resume(lookup: Lookup, found: Found) {
 fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
     let request = lookup.request();
     let outcome = match found {
-        Found::Fault(reason) => Outcome::No(reason),
+        Found::Fault(fault) => Outcome::No(lookup.fault(fault)),
         Found::Done => Outcome::No(Reason::Protocol),
         Found::Nil if matches!(asked, Asked::Variant(_)) => Outcome::No(Reason::Vary),
         Found::Nil => Outcome::No(Reason::Absent),

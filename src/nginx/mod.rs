@@ -69,6 +69,7 @@ mod post_read;
 mod request;
 mod response;
 mod revalidate;
+mod said;
 mod serve;
 mod shared;
 mod socket;

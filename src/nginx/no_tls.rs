@@ -3,7 +3,9 @@
 
 use ngx::ffi::{ngx_conf_t, ngx_connection_t};
 
+use super::said::Said;
 use crate::config::TlsSettings;
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// There is none.
@@ -16,7 +18,7 @@ pub(super) enum Tls {}
 pub(super) enum TlsProgress {
     Done,
     Later,
-    Failed(Reason),
+    Failed(Fault),
 }
 
 /// There is none.
@@ -39,7 +41,7 @@ impl Tls {
         match *context {}
     }
 
-    pub unsafe fn outcome(&self, _: *mut ngx_connection_t) -> TlsProgress {
+    pub unsafe fn outcome(&self, _: *mut ngx_connection_t, _: &Said) -> TlsProgress {
         match *self {}
     }
 

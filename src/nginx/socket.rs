@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use ngx::ffi::{
-    NGX_AGAIN, NGX_LOG_ALERT, ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_cycle,
-    ngx_del_timer, ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_exiting,
-    ngx_handle_read_event, ngx_handle_write_event, ngx_int_t, ngx_log_t, ngx_peer_connection_t,
-    ngx_post_event, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
+    NGX_AGAIN, ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_del_timer,
+    ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_exiting, ngx_handle_read_event,
+    ngx_handle_write_event, ngx_int_t, ngx_peer_connection_t, ngx_post_event,
+    ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
 };
 use socket2::SockAddr;
 
 use super::conf::MainConf;
 use super::desk::Place;
+use super::said::Said;
 use super::tls::{Tls, TlsContext, TlsProgress, TlsSession};
 use super::{rc, worker};
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// Whose connection a socket is; `ngx_connection_t.data` points here.
@@ -43,32 +45,32 @@ pub(super) struct Peer {
     connection: NonNull<ngx_connection_t>,
     connected: bool,
     tls: Option<Tls>,
-    /// Failures are reported by reason; nginx's own lines about every attempt would fill the log.
     /// nginx holds a pointer to it.
-    _log: Box<ngx_log_t>,
+    said: Box<Said>,
 }
 
 impl Peer {
-    /// Begins to connect; `None` is a failure at once.
-    pub fn connect(address: &SockAddr, owner: &mut Owner) -> Option<Self> {
-        // SAFETY: the cycle is set while a worker runs. nginx reads address and name during the
-        // call alone, and keeps the log, which lives as long as the socket.
+    /// Begins to connect; an error is a failure at once.
+    pub fn connect(address: &SockAddr, owner: &mut Owner) -> Result<Self, Fault> {
+        let mut said = Said::new();
+        // SAFETY: nginx reads address and name during the call alone, and keeps the log, which
+        // lives as long as the socket.
         unsafe {
-            let mut log = Box::new(*(*ngx_cycle).log);
-            log.log_level = log.log_level.min(NGX_LOG_ALERT as usize);
             let mut name = ngx_str_t { len: 5, data: c"Redis".as_ptr().cast_mut().cast() };
             let mut peer: ngx_peer_connection_t = MaybeUninit::zeroed().assume_init();
             peer.sockaddr = address.as_ptr().cast_mut().cast();
             peer.socklen = address.len();
             peer.name = &raw mut name;
             peer.get = Some(ngx_event_get_peer);
-            peer.log = &raw mut *log;
+            peer.log = said.log();
             peer.set_so_keepalive(u32::from(!address.is_unix()));
             let connecting = ngx_event_connect_peer(&raw mut peer);
-            let connection = NonNull::new(peer.connection)?;
+            let Some(connection) = NonNull::new(peer.connection) else {
+                return Err(said.fault(Reason::Refused));
+            };
             if connecting != rc::OK && connecting != NGX_AGAIN as ngx_int_t {
                 ngx_close_connection(connection.as_ptr());
-                return None;
+                return Err(said.fault(Reason::Refused));
             }
             let raw = connection.as_ptr();
             (*raw).data = std::ptr::from_mut(owner).cast::<c_void>();
@@ -76,9 +78,9 @@ impl Peer {
             (*(*raw).write).handler = Some(on_write);
             if !address.is_unix() && ngx_tcp_nodelay(raw) != rc::OK {
                 ngx_close_connection(raw);
-                return None;
+                return Err(said.fault(Reason::Refused));
             }
-            Some(Self { connection, connected: connecting == rc::OK, tls: None, _log: log })
+            Ok(Self { connection, connected: connecting == rc::OK, tls: None, said })
         }
     }
 
@@ -91,16 +93,18 @@ impl Peer {
         self.connected
     }
 
-    /// Whether connecting has failed, once nginx reports that it is over.
-    pub fn connect_failed(&self) -> bool {
+    /// Why connecting has failed, if it has, once nginx reports that it is over.
+    pub fn connect_failure(&self) -> Option<Fault> {
         if self.tls.is_some() {
-            return false;
+            return None;
         }
         // SAFETY: the connection is open; the descriptor is borrowed for the call.
-        unsafe {
+        let error = unsafe {
             let fd = std::os::fd::BorrowedFd::borrow_raw((*self.raw()).fd);
-            !matches!(socket2::SockRef::from(&fd).take_error(), Ok(None))
-        }
+            socket2::SockRef::from(&fd).take_error()
+        };
+        let error = error.unwrap_or_else(Some)?;
+        Some(Fault::of_system(Reason::Refused, &error))
     }
 
     /// Begins TLS on a connection that is made; nothing else may be sent until it is done.
@@ -112,7 +116,7 @@ impl Peer {
                 self.tls = Some(tls);
                 if goes_on { TlsProgress::Later } else { self.tls_progress() }
             }
-            Err(reason) => TlsProgress::Failed(reason),
+            Err(reason) => TlsProgress::Failed(self.said.fault(reason)),
         }
     }
 
@@ -120,8 +124,8 @@ impl Peer {
     pub fn tls_progress(&self) -> TlsProgress {
         match &self.tls {
             // SAFETY: the connection is open, and it is that of the handshake.
-            Some(tls) => unsafe { tls.outcome(self.raw()) },
-            None => TlsProgress::Failed(Reason::Internal),
+            Some(tls) => unsafe { tls.outcome(self.raw(), &self.said) },
+            None => TlsProgress::Failed(Reason::Internal.into()),
         }
     }
 
@@ -130,12 +134,12 @@ impl Peer {
     }
 
     /// Why a connection ended by itself.
-    pub fn end_reason(&self) -> Reason {
-        match &self.tls {
+    pub fn end(&self) -> Fault {
+        self.said.fault(match &self.tls {
             // SAFETY: as in `tls_progress`.
             Some(tls) if unsafe { tls.was_refused(self.raw()) } => Reason::Tls,
             _ => Reason::Closed,
-        }
+        })
     }
 
     pub fn send(&self, bytes: &[u8]) -> Progress {

@@ -2,7 +2,7 @@
 //! configuration, and the handshake.
 
 use std::cell::RefCell;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::net::IpAddr;
 use std::ptr::{self, NonNull};
 
@@ -16,17 +16,19 @@ use ngx::ffi::{
     X509_STORE_CTX, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
     X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH, X509_V_OK,
     X509_VERIFY_PARAM_set_hostflags, X509_VERIFY_PARAM_set1_host, X509_VERIFY_PARAM_set1_ip_asc,
-    ngx_array_create, ngx_array_push, ngx_conf_t, ngx_connection_t, ngx_create_pool,
-    ngx_destroy_pool, ngx_int_t, ngx_pcalloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_post_event,
-    ngx_posted_events, ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx,
+    X509_verify_cert_error_string, ngx_array_create, ngx_array_push, ngx_conf_t, ngx_connection_t,
+    ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_pcalloc, ngx_pool_cleanup_add, ngx_pool_t,
+    ngx_post_event, ngx_posted_events, ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx,
     ngx_ssl_client_session_cache, ngx_ssl_create, ngx_ssl_create_connection, ngx_ssl_get_session,
     ngx_ssl_handshake, ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t,
     ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t,
 };
 
+use super::said::Said;
 use super::socket::{Owner, on_read, on_write};
 use super::{rc, str_over};
 use crate::config::{Protocols, TlsSettings};
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// Room for nginx's record of a connection with TLS.
@@ -49,7 +51,7 @@ pub(super) enum TlsProgress {
     Done,
     /// nginx calls when it can go on.
     Later,
-    Failed(Reason),
+    Failed(Fault),
 }
 
 /// The handshake of one connection and what it leaves behind.
@@ -230,7 +232,7 @@ impl Tls {
     ///
     /// # Safety
     /// The connection is open, and this is its handshake.
-    pub unsafe fn outcome(&self, connection: *mut ngx_connection_t) -> TlsProgress {
+    pub unsafe fn outcome(&self, connection: *mut ngx_connection_t, said: &Said) -> TlsProgress {
         // SAFETY: the caller guarantees it; the record lives as long as the connection.
         unsafe {
             let record = (*connection).ssl;
@@ -239,7 +241,8 @@ impl Tls {
                 if let Some(owner) = owner_of(connection) {
                     owner.session.forget();
                 }
-                return TlsProgress::Failed(if self.verify { reason_of(ssl) } else { Reason::Tls });
+                let untrusted = self.verify.then(|| distrust(ssl)).flatten();
+                return TlsProgress::Failed(untrusted.unwrap_or_else(|| said.fault(Reason::Tls)));
             }
             // What came with the end of the handshake waits in OpenSSL, of which the system
             // gives no notice.
@@ -301,16 +304,20 @@ unsafe fn is_verified(ssl: *const SSL) -> bool {
     }
 }
 
-/// Why a handshake failed.
-unsafe fn reason_of(ssl: *const SSL) -> Reason {
-    // SAFETY: as in `is_verified`.
-    let result = u32::try_from(unsafe { SSL_get_verify_result(ssl) }).unwrap_or(u32::MAX);
-    match result {
-        X509_V_OK => Reason::Tls,
+/// What is wrong with the certificate of the server, if that is why a handshake failed.
+unsafe fn distrust(ssl: *const SSL) -> Option<Fault> {
+    // SAFETY: as in `is_verified`; OpenSSL's text is a constant.
+    let (result, text) = unsafe {
+        let result = SSL_get_verify_result(ssl);
+        (result, CStr::from_ptr(X509_verify_cert_error_string(result)))
+    };
+    let reason = match u32::try_from(result).unwrap_or(u32::MAX) {
+        X509_V_OK => return None,
         X509_V_ERR_CERT_HAS_EXPIRED | X509_V_ERR_CERT_NOT_YET_VALID => Reason::TlsExpired,
         X509_V_ERR_HOSTNAME_MISMATCH | X509_V_ERR_IP_ADDRESS_MISMATCH => Reason::TlsName,
         _ => Reason::TlsUntrusted,
-    }
+    };
+    Some(Fault::new(reason, &format!("{result}: {}", text.to_string_lossy())))
 }
 
 impl TlsSession {

@@ -17,9 +17,11 @@ use crate::reason::Reason;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::errand::Task;
 use crate::redis::error_reply;
+use crate::redis::hello::Hello;
 use crate::redis::query::Query;
 use crate::redis::reader::Frame;
 use crate::redis::topology::{News, Part, Purpose, ServerId};
+use crate::warnings::details;
 
 impl Upstream {
     /// Runs the errands that are due, and gives up queries that nobody waits for.
@@ -85,7 +87,7 @@ impl Upstream {
             let sentence = format!(
                 "{address} could not be resolved again ({error}): what was known of it goes on"
             );
-            say(NGX_LOG_WARN, &self.conf.name, &sentence);
+            self.say(NGX_LOG_WARN, &sentence);
         }
     }
 
@@ -106,13 +108,17 @@ impl Upstream {
     pub(super) fn take_reply(&mut self, id: ServerId, task: Task, frame: Frame, now: Instant) {
         let reply = match frame {
             Frame::Value(bytes) => Ok(Value::BulkString(bytes.to_vec())),
-            Frame::Other(reply) => redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol),
+            Frame::Other(reply) => {
+                redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol.into())
+            }
             Frame::Nil => Ok(Value::Nil),
-            Frame::Error(code, text) => Err(error_reply::reason(&code, &text)),
-            Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol),
+            Frame::Error(code, text) => Err(error_reply::fault(&code, &text, &[])),
+            Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol.into()),
         };
+        let cause = reply.as_ref().err().and_then(|fault| fault.cause.clone());
+        let reply = reply.map_err(|fault| fault.reason);
         let news = self.topology.on_reply(id, task, reply, now);
-        self.announce(id, &news, now);
+        self.announce(id, &news, cause.as_deref(), now);
     }
 
     /// Has a client for every server that is known, and for no other.
@@ -171,9 +177,8 @@ impl Upstream {
         let at: Vec<SockAddr> =
             self.conf.addresses_of(&address).iter().filter_map(socket_address).collect();
         if at.is_empty() && self.conf.resolver.is_none() {
-            say(
+            self.say(
                 NGX_LOG_WARN,
-                &self.conf.name,
                 &format!("{address} is a name, and there is no resolver for it"),
             );
         }
@@ -181,6 +186,7 @@ impl Upstream {
             at,
             name: format!("{address}/{db}").into(),
             greeting: self.topology.greeting(id),
+            hello: Hello::default(),
             redirects: self.topology.is_cluster(),
             is_primary: self.topology.is_primary(id),
             schedule: (self.conf.resolver.is_some() && address.name().is_some())
@@ -192,33 +198,37 @@ impl Upstream {
     }
 
     /// Says in the error log what has changed, and what was of no use.
-    fn announce(&mut self, id: ServerId, news: &News, now: Instant) {
-        let name = &self.conf.name;
+    fn announce(&mut self, id: ServerId, news: &News, cause: Option<&str>, now: Instant) {
         match news {
             News::Nothing => {}
             News::Primary(address) => {
-                say(NGX_LOG_NOTICE, name, &format!("the primary is {address}"));
+                self.say(NGX_LOG_NOTICE, &format!("the primary is {address}"));
             }
             News::Slots(servers, slots) => {
-                say(NGX_LOG_NOTICE, name, &format!("{servers} servers serve {slots} slots"));
+                self.say(NGX_LOG_NOTICE, &format!("{servers} servers serve {slots} slots"));
             }
             News::Useless(reason) => {
                 let address = self.topology.server(id).map(|known| known.address.to_string());
                 let address = address.unwrap_or_default();
                 let Some(kept_back) = self.warnings.admit(&address, *reason, now) else { return };
-                let (more, sentence) = (super::worker::more(kept_back), reason.sentence());
-                let asked = "did not say what was asked";
-                say(NGX_LOG_WARN, name, &format!("{address} {asked}: {reason}: {sentence}{more}"));
+                let (details, sentence) = (details(&address, cause, kept_back), reason.sentence());
+                let asked = "a server did not say what was asked";
+                self.say(NGX_LOG_WARN, &format!("{asked}: {reason}: {sentence} ({details})"));
             }
         }
     }
+
+    /// A line in the error log about this upstream.
+    fn say(&self, level: u32, sentence: &str) {
+        say(level, &format!("upstream {}: {sentence}", self.conf.name));
+    }
 }
 
-/// A line in the error log about an upstream.
-fn say(level: u32, upstream: &str, sentence: &str) {
+/// A line in the error log of which no request is the cause.
+pub(super) fn say(level: u32, sentence: &str) {
     // SAFETY: the cycle is set while a worker runs.
     let log = unsafe { (*ngx_cycle).log };
-    ngx::ngx_log_error!(level, log, "{NAME}: upstream {upstream}: {sentence}");
+    ngx::ngx_log_error!(level, log, "{NAME}: {sentence}");
 }
 
 fn socket_address(address: &ServerAddr) -> Option<SockAddr> {

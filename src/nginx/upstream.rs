@@ -10,6 +10,7 @@ use super::delivery::refuse;
 use super::desk::{Desk, Report};
 use super::memory::Memory;
 use super::now_of_nginx;
+use crate::fault::Fault;
 use crate::parking::Ticket;
 use crate::reason::Reason;
 use crate::redis::owed::Owed;
@@ -36,9 +37,8 @@ pub(super) struct Upstream {
 }
 
 /// Why nobody is asked, and which server it would have been.
-#[derive(Clone, Copy)]
 pub(super) struct Refusal {
-    pub reason: Reason,
+    pub fault: Fault,
     pub server: Option<ServerId>,
 }
 
@@ -107,7 +107,7 @@ impl Upstream {
             Admitted::Later => (hash_of(key), Purpose::Invalidate),
         };
         if self.pending.has(hash, heard_by, now_of_nginx()) {
-            return Err(Refusal { reason: Reason::Pending, server: admitted.server() });
+            return Err(Refusal { fault: Reason::Pending.into(), server: admitted.server() });
         }
         Ok(admitted)
     }
@@ -141,18 +141,18 @@ impl Upstream {
         purpose: Purpose,
         now: Instant,
         desk: &mut Desk,
-        admit: impl Fn(&mut Client, &mut Desk) -> Result<client::Admitted, Reason>,
+        admit: impl Fn(&mut Client, &mut Desk) -> Result<client::Admitted, Fault>,
     ) -> Result<Admitted, Refusal> {
         match self.choose(key, purpose, now) {
             Choice::Server(id) => {
-                let refused = |reason| Refusal { reason, server: Some(id) };
-                let client = self.client(id).ok_or(refused(Reason::Topology))?;
+                let refused = |fault| Refusal { fault, server: Some(id) };
+                let client = self.client(id).ok_or_else(|| refused(Reason::Topology.into()))?;
                 Ok(Admitted::Server(id, admit(client, desk).map_err(refused)?))
             }
             Choice::Later => Ok(Admitted::Later),
             Choice::Nowhere => {
                 self.topology.hurry(now);
-                Err(Refusal { reason: Reason::Topology, server: None })
+                Err(Refusal { fault: Reason::Topology.into(), server: None })
             }
         }
     }
@@ -263,7 +263,7 @@ impl Upstream {
         match id {
             Some(id) => self.ask_server(id, query, now, desk, memory),
             None => {
-                refuse(std::slice::from_ref(&query), Reason::Moved, desk);
+                refuse(std::slice::from_ref(&query), &Reason::Moved.into(), desk);
                 if let Some(client) = self.client(from) {
                     client.owe(query, desk);
                 }
@@ -291,7 +291,7 @@ impl Upstream {
 
     /// There is no server for a query.
     fn give_up(&mut self, query: Query, desk: &mut Desk) {
-        refuse(std::slice::from_ref(&query), Reason::Topology, desk);
+        refuse(std::slice::from_ref(&query), &Reason::Topology.into(), desk);
         self.late.keep(query);
     }
 

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{
-    NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t, ngx_int_t,
-    ngx_process,
+    NGX_LOG_NOTICE, NGX_LOG_WARN, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_cycle_t, ngx_event_t,
+    ngx_int_t, ngx_process,
 };
 
 use super::client::{Client, Wanted};
@@ -19,7 +19,7 @@ use super::events::Events;
 use super::memory::Memory;
 use super::socket::Peer;
 use super::upstream::Upstream;
-use super::{NAME, OutOfMemory, rc};
+use super::{NAME, OutOfMemory, rc, upkeep};
 use crate::config::Io;
 use crate::parking::{Lot, Ticket};
 use crate::reason::Reason;
@@ -27,7 +27,7 @@ use crate::redis::Reply;
 use crate::redis::blocking::{Pool, PoolSettings};
 use crate::redis::query;
 use crate::variants::Variants;
-use crate::warnings::Warnings;
+use crate::warnings::{Warnings, details};
 
 /// Requests that are resumed in one turn of the event loop, and bytes of values that they send:
 /// the others wait for the next turn, so that other locations are not starved.
@@ -125,18 +125,10 @@ pub(super) fn warn(lookup: Lookup, reason: Reason) {
     let name = server.as_deref().unwrap_or(upstream);
     let admitted = with(main, |worker| worker.warnings.admit(name, reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
-    let more = more(kept_back);
+    let details = details(name, lookup.cause().as_deref(), kept_back);
     let log = lookup.request().log();
     let sentence = reason.sentence();
-    ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {reason}: {sentence} ({name}{more})");
-}
-
-/// What a log line says of the lines that were kept back since the last one.
-pub(super) fn more(kept_back: u64) -> String {
-    match kept_back {
-        0 => String::new(),
-        _ => format!(", {kept_back} more since the last such line"),
-    }
+    ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {reason}: {sentence} ({details})");
 }
 
 /// Runs `work` on the worker's state; the state is free again before anything of nginx runs that
@@ -166,6 +158,8 @@ impl Endpoint {
         let server = settings.upstream.only_server();
         Self {
             pool: Pool::new(PoolSettings {
+                name: conf.name.clone(),
+                notice: |sentence| upkeep::say(NGX_LOG_NOTICE, sentence),
                 login: settings.upstream.login.clone(),
                 addresses: server.map(|server| conf.addresses_of(server)).unwrap_or_default(),
                 connections: settings.connections,
@@ -207,7 +201,7 @@ impl Worker {
                     Err(refusal) => refusal.server,
                 };
                 lookup.set_server(server.and_then(|server| upstream.name_of(server)));
-                Some(admitted.map_err(|refusal| refusal.reason)?)
+                Some(admitted.map_err(|refusal| lookup.fault(refusal.fault))?)
             }
             Io::Blocking if endpoint.upstream.is_pending(key) => return Err(Reason::Pending),
             Io::Blocking => None,
@@ -226,10 +220,10 @@ impl Worker {
                     Reply::Value(value) if endpoint.memory.has_room_for(value.len()) => {
                         Found::Held(endpoint.memory.hold(value))
                     }
-                    Reply::Value(_) => Found::Fault(Reason::Overload),
+                    Reply::Value(_) => Found::Fault(Reason::Overload.into()),
                     Reply::Nil => Found::Nil,
-                    Reply::Done => Found::Fault(Reason::Protocol),
-                    Reply::Fault(reason) => Found::Fault(reason),
+                    Reply::Done => Found::Fault(Reason::Protocol.into()),
+                    Reply::Fault(fault) => Found::Fault(fault),
                 };
                 self.desk.deposit(ticket, answer);
             }
@@ -341,7 +335,7 @@ unsafe extern "C" fn on_deadline(event: *mut ngx_event_t) {
     let now = Instant::now();
     while let Some(waiter) = with(main, |worker| worker.next_expired(now)) {
         // SAFETY: as in `on_resume`.
-        unsafe { waiter.resume(main, Found::Fault(Reason::Timeout)) };
+        unsafe { waiter.resume(main, Found::Fault(Reason::Timeout.into())) };
     }
     with(main, |worker| {
         let desk = &mut worker.desk;

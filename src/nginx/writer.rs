@@ -16,10 +16,12 @@ use super::upstream::Admitted;
 use super::worker::{self, Worker};
 use super::{NAME, hold};
 use crate::config::Io;
+use crate::fault::Fault;
 use crate::reason::{Reason, StoreReason};
 use crate::redis::Reply;
 use crate::redis::query::{self, Command};
 use crate::redis::write::{Next, Write, Written};
+use crate::warnings::details;
 
 /// The lookup whose answer waits for a write, for as long as its request lives.
 pub(super) type Holder = Rc<Cell<Option<Lookup>>>;
@@ -32,6 +34,8 @@ pub(super) struct Job {
     holder: Option<Holder>,
     /// The server that was asked last.
     pub server: Option<Rc<str>>,
+    /// What a step failed with last.
+    fault: Option<Fault>,
     _share: Option<Share>,
 }
 
@@ -41,6 +45,7 @@ struct Failure {
     endpoint: usize,
     server: Option<Rc<str>>,
     reason: Reason,
+    cause: Option<Rc<str>>,
 }
 
 impl Job {
@@ -50,7 +55,9 @@ impl Job {
             (true, true) => "an invalidation was dropped",
             (false, _) => "a write was dropped",
         };
-        Failure { what, endpoint: self.plan.endpoint, server: self.server.clone(), reason }
+        let fault = self.fault.as_ref().filter(|fault| fault.reason == reason);
+        let cause = fault.and_then(|fault| fault.cause.clone());
+        Failure { what, endpoint: self.plan.endpoint, server: self.server.clone(), reason, cause }
     }
 
     /// Whether it is carried out later if it cannot be now.
@@ -87,6 +94,7 @@ pub(super) fn fill(
         began: Instant::now(),
         holder: None,
         server: None,
+        fault: None,
         _share: Some(share),
     };
     send(main, job).map_err(|reason| match reason {
@@ -105,6 +113,7 @@ pub(super) fn invalidate(lookup: Lookup, write: Write, holder: &Holder) -> Resul
         began: Instant::now(),
         holder: Some(Rc::clone(holder)),
         server: None,
+        fault: None,
         _share: None,
     };
     send(main, job)
@@ -122,11 +131,13 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
     loop {
         let lost = job.failure(Reason::Internal);
         let sent = worker::with(main, |worker| Some(worker.send(job))).ok_or(lost)?;
-        let (back, reason) = match sent {
+        let (back, fault) = match sent {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
         };
         job = back;
+        let reason = fault.reason;
+        job.fault = Some(fault);
         worker::with(main, |worker| worker.note_if_late(&job));
         match job.write.on_reply(Written::Fault(reason)) {
             Next::Send => {}
@@ -138,13 +149,14 @@ fn send_next(main: &MainConf, mut job: Box<Job>) -> Result<(), Failure> {
 
 /// Goes on with a write whose answer is there.
 pub(super) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found) {
-    if matches!(found, Found::Fault(_)) {
+    if let Found::Fault(fault) = found {
+        job.fault = Some(fault.clone());
         worker::with(main, |worker| worker.note_if_late(&job));
     }
     let next = job.write.on_reply(match found {
         Found::Done => Written::Done,
         Found::Nil => Written::Refused,
-        Found::Fault(reason) => Written::Fault(*reason),
+        Found::Fault(fault) => Written::Fault(fault.reason),
         Found::Held(_) => Written::Fault(Reason::Protocol),
     });
     let holder = job.holder.clone();
@@ -167,17 +179,17 @@ pub(super) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found) {
 
 /// Logs a write that failed, once an interval and reason.
 fn warn(main: &MainConf, failure: &Failure) {
-    let Failure { what, endpoint, server, reason } = failure;
+    let Failure { what, endpoint, server, reason, cause } = failure;
     let upstream = main.endpoints.get(*endpoint).map_or("", |endpoint| &endpoint.name);
     let name = server.as_deref().unwrap_or(upstream);
     let admitted =
         worker::with(main, |worker| worker.write_warnings.admit(name, *reason, Instant::now()));
     let Some(kept_back) = admitted else { return };
-    let more = worker::more(kept_back);
+    let details = details(name, cause.as_deref(), kept_back);
     let sentence = reason.sentence();
     // SAFETY: the cycle is set while a worker runs. The request of a write may be gone.
     let log = unsafe { (*ngx_cycle).log };
-    ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {what}: {reason}: {sentence} ({name}{more})");
+    ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {what}: {reason}: {sentence} ({details})");
 }
 
 impl Worker {
@@ -197,14 +209,14 @@ impl Worker {
         job: &mut Job,
         key: &[u8],
         now: Instant,
-    ) -> Result<Option<Admitted>, Reason> {
+    ) -> Result<Option<Admitted>, Fault> {
         let (active, plan) = (job.plan, &job.plan.plan);
         let endpoint = self.endpoints.get_mut(active.endpoint).ok_or(Reason::Internal)?;
         if endpoint.waiting >= plan.connections.queue {
-            return Err(Reason::Overload);
+            return Err(Reason::Overload.into());
         }
         if now >= job.began + plan.timeout {
-            return Err(Reason::Timeout);
+            return Err(Reason::Timeout.into());
         }
         if plan.io == Io::Blocking {
             return Ok(None);
@@ -216,7 +228,7 @@ impl Worker {
             Err(refusal) => refusal.server,
         };
         job.server = server.and_then(|server| upstream.name_of(server));
-        routed.map(Some).map_err(|refusal| refusal.reason)
+        routed.map(Some).map_err(|refusal| refusal.fault)
     }
 
     /// Has an invalidation carried out that its request does not wait for.
@@ -230,7 +242,7 @@ impl Worker {
     }
 
     /// Parks a write and sends its next command.
-    fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Reason)> {
+    fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Fault)> {
         let (active, began) = (job.plan, job.began);
         let plan = &active.plan;
         let now = Instant::now();
@@ -238,17 +250,17 @@ impl Worker {
         let Some((key, command)) =
             job.write.command().map(|(key, command)| (key.to_vec(), command))
         else {
-            return Err((job, Reason::Internal));
+            return Err((job, Reason::Internal.into()));
         };
         let admitted = match self.admit(&mut job, &key, now) {
             Ok(admitted) => admitted,
-            Err(reason) => {
+            Err(fault) => {
                 self.carry_out_late(&job, &key, command);
-                return Err((job, reason));
+                return Err((job, fault));
             }
         };
         let Some(endpoint) = self.endpoints.get_mut(active.endpoint) else {
-            return Err((job, Reason::Internal));
+            return Err((job, Reason::Internal.into()));
         };
         endpoint.waiting += 1;
         let invalidates = job.write.invalidates();
@@ -272,8 +284,8 @@ impl Worker {
                 let answer = match endpoint.pool.write(command, left) {
                     Reply::Done => Found::Done,
                     Reply::Nil => Found::Nil,
-                    Reply::Fault(reason) => Found::Fault(reason),
-                    Reply::Value(_) => Found::Fault(Reason::Protocol),
+                    Reply::Fault(fault) => Found::Fault(fault),
+                    Reply::Value(_) => Found::Fault(Reason::Protocol.into()),
                 };
                 self.desk.deposit(ticket, answer);
             }

@@ -12,13 +12,15 @@ use redis::{Parser, Value};
 
 use super::Reply;
 use super::breaker::{Admission, Breaker, BreakerSettings};
-use super::budget::{Stream, reason_of};
+use super::budget::{Stream, fault_of};
 use super::command::encode;
 use super::endpoint::{Login, ServerAddr};
 use super::error_reply;
 use super::handshake::{Answer, Greeting, Handshake, Next};
+use super::hello::Hello;
 use super::oversize::Oversize;
 use super::reader::{Admit, Frame, Reader};
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// The largest reply of a handshake or to a write, in bytes.
@@ -27,6 +29,10 @@ const MAX_SHORT_REPLY: usize = 16 * 1024;
 /// Settings of a pool.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
+    /// The name of the server in the log.
+    pub name: String,
+    /// Has the log told something that is no fault.
+    pub notice: fn(&str),
     /// Who we are, and the database.
     pub login: Login,
     /// The addresses of the server, resolved.
@@ -42,7 +48,8 @@ pub struct PoolSettings {
 /// The connections of one worker to one endpoint.
 pub struct Pool {
     settings: PoolSettings,
-    idle: Vec<Stream>,
+    idle: Vec<Introduced>,
+    hello: Hello,
     breaker: Breaker,
     oversize: Oversize,
     command: Vec<u8>,
@@ -55,9 +62,16 @@ enum Purpose {
     Write,
 }
 
+/// A connection that takes queries.
+struct Introduced {
+    stream: Stream,
+    /// HELLO was part of it.
+    resp3: bool,
+}
+
 /// A query that failed.
 struct Failure {
-    reason: Reason,
+    fault: Fault,
     /// The connection had been idle and was dead before a byte of the reply came.
     was_dead: bool,
 }
@@ -76,6 +90,7 @@ impl Pool {
         Self {
             settings,
             idle: Vec::new(),
+            hello: Hello::default(),
             breaker,
             oversize: Oversize::default(),
             command: Vec::new(),
@@ -86,12 +101,12 @@ impl Pool {
     pub fn get(&mut self, key: &[u8], timeout: Duration, max_size: usize) -> Reply {
         let now = Instant::now();
         if self.oversize.knows(key, max_size, now) {
-            return Reply::Fault(Reason::TooLarge);
+            return Reply::Fault(Reason::TooLarge.into());
         }
         self.command.clear();
         encode(&mut self.command, &[b"GET", key]);
         let reply = self.run(Purpose::Read, now, timeout, max_size);
-        if matches!(reply, Reply::Fault(Reason::TooLarge)) {
+        if matches!(&reply, Reply::Fault(fault) if fault.reason == Reason::TooLarge) {
             self.oversize.remember(key, max_size, now);
         }
         reply
@@ -107,25 +122,26 @@ impl Pool {
 
     fn run(&mut self, purpose: Purpose, now: Instant, timeout: Duration, max_size: usize) -> Reply {
         if self.breaker.admit(now) == Admission::Refuse {
-            return Reply::Fault(Reason::Breaker);
+            return Reply::Fault(Reason::Breaker.into());
         }
         let is_reply = |reply: &Reply| match purpose {
             Purpose::Read => *reply != Reply::Done,
             Purpose::Write => !matches!(reply, Reply::Value(_)),
         };
         let taken = self.query(purpose, now + timeout, max_size);
-        match taken
-            .and_then(|reply| if is_reply(&reply) { Ok(reply) } else { Err(Reason::Protocol) })
-        {
+        match taken.and_then(|reply| match is_reply(&reply) {
+            true => Ok(reply),
+            false => Err(Reason::Protocol.into()),
+        }) {
             Ok(reply) => {
                 self.breaker.success();
                 reply
             }
-            Err(reason) => {
-                if reason.is_connection_fault() {
+            Err(fault) => {
+                if fault.reason.is_connection_fault() {
                     self.breaker.fault(Instant::now());
                 }
-                Reply::Fault(reason)
+                Reply::Fault(fault)
             }
         }
     }
@@ -137,88 +153,117 @@ impl Pool {
         purpose: Purpose,
         deadline: Instant,
         max_size: usize,
-    ) -> Result<Reply, Reason> {
-        while let Some(stream) = self.idle.pop() {
-            if !stream.is_quiet() {
+    ) -> Result<Reply, Fault> {
+        let says_hello = self.hello.is_said(Instant::now());
+        while let Some(introduced) = self.idle.pop() {
+            if !introduced.stream.is_quiet() || (says_hello && !introduced.resp3) {
                 continue;
             }
-            match self.query_on(stream, deadline, max_size) {
+            match self.query_on(introduced, deadline, max_size) {
                 Err(failure) if failure.was_dead && purpose == Purpose::Read => self.idle.clear(),
-                result => return result.map_err(|failure| failure.reason),
+                result => return result.map_err(|failure| failure.fault),
             }
         }
-        let stream = self.connect(deadline)?;
-        if !stream.is_quiet() {
-            return Err(Reason::Protocol);
+        let introduced = self.connect(deadline)?;
+        if !introduced.stream.is_quiet() {
+            return Err(Reason::Protocol.into());
         }
-        self.query_on(stream, deadline, max_size).map_err(|failure| failure.reason)
+        self.query_on(introduced, deadline, max_size).map_err(|failure| failure.fault)
     }
 
-    fn connect(&self, deadline: Instant) -> Result<Stream, Reason> {
+    /// A new connection, introduced; where HELLO was in the way of that, without it.
+    fn connect(&mut self, deadline: Instant) -> Result<Introduced, Fault> {
         let deadline = deadline.min(Instant::now() + self.settings.connect_timeout);
-        let stream = Stream::connect(&self.settings.addresses, deadline)?;
-        let greeting = Greeting { login: self.settings.login.clone(), ..Greeting::default() };
-        let (mut handshake, mut out) = Handshake::start(&greeting);
-        let mut replies = Reader::default();
         loop {
-            stream.write_all(&out, deadline).map_err(|error| reason_of(&error))?;
-            out = loop {
-                let answer = match next_reply(&stream, &mut replies, deadline)? {
-                    Frame::Error(code, text) => handshake.on_reply(Answer::Error(&code, &text)),
-                    Frame::Other(reply) => handshake.on_reply(Answer::Fine(&reply)),
-                    _ => handshake.on_reply(Answer::Fine(b"")),
-                };
-                match answer {
-                    Next::Read => {}
-                    Next::Write(bytes) => break bytes,
-                    Next::Ready if replies.is_at_rest() => return Ok(stream),
-                    Next::Ready => return Err(Reason::Protocol),
-                    Next::Fail(reason) => return Err(reason),
+            let stream =
+                Stream::connect(&self.settings.addresses, deadline).inspect_err(|fault| {
+                    self.hello.failed(None, fault.reason, Instant::now());
+                })?;
+            let greeting = Greeting { login: self.settings.login.clone(), ..Greeting::default() };
+            let says_hello = self.hello.is_said(Instant::now());
+            let (mut handshake, out) = Handshake::start(&greeting, says_hello);
+            let introduced = introduce(&stream, &mut handshake, out, deadline);
+            let now = Instant::now();
+            match introduced {
+                Ok(()) => {
+                    let news = self.hello.succeeded(&handshake, &self.settings.name, now);
+                    if let Some(news) = news {
+                        (self.settings.notice)(&news);
+                    }
+                    return Ok(Introduced { stream, resp3: handshake.speaks_resp3() });
                 }
-            };
+                Err(fault) if self.hello.failed(Some(&handshake), fault.reason, now) => {}
+                Err(fault) => return Err(handshake.ended(fault)),
+            }
         }
     }
 
     /// Sends the command; the connection goes back to the pool if it is in step afterwards.
     fn query_on(
         &mut self,
-        stream: Stream,
+        introduced: Introduced,
         deadline: Instant,
         max_size: usize,
     ) -> Result<Reply, Failure> {
+        let stream = &introduced.stream;
         if let Err(error) = stream.write_all(&self.command, deadline) {
-            let reason = reason_of(&error);
-            return Err(Failure { reason, was_dead: reason == Reason::Closed });
+            let fault = fault_of(&error);
+            return Err(Failure { was_dead: fault.reason == Reason::Closed, fault });
         }
-        let taken = take_reply(&stream, deadline, max_size)?;
+        let taken = take_reply(stream, deadline, max_size)?;
         if taken.in_step && self.idle.len() < self.settings.connections {
-            self.idle.push(stream);
+            self.idle.push(introduced);
         }
-        match taken.value {
-            Value::BulkString(bytes) if bytes.len() > max_size => {
-                Err(Failure { reason: Reason::TooLarge, was_dead: false })
+        let fault = match taken.value {
+            Value::BulkString(bytes) if bytes.len() > max_size => Reason::TooLarge.into(),
+            Value::BulkString(bytes) => return Ok(Reply::Value(Bytes::from(bytes))),
+            Value::Nil => return Ok(Reply::Nil),
+            Value::Okay => return Ok(Reply::Done),
+            Value::ServerError(error) => {
+                error_reply::fault(error.code(), error.details().unwrap_or_default(), &[])
             }
-            Value::BulkString(bytes) => Ok(Reply::Value(Bytes::from(bytes))),
-            Value::Nil => Ok(Reply::Nil),
-            Value::Okay => Ok(Reply::Done),
-            Value::ServerError(error) => Err(Failure {
-                reason: error_reply::reason(error.code(), error.details().unwrap_or_default()),
-                was_dead: false,
-            }),
-            _ => Err(Failure { reason: Reason::Protocol, was_dead: false }),
-        }
+            _ => Reason::Protocol.into(),
+        };
+        Err(Failure { fault, was_dead: false })
+    }
+}
+
+/// Goes through a handshake, whose first write is `out`.
+fn introduce(
+    stream: &Stream,
+    handshake: &mut Handshake,
+    mut out: Vec<u8>,
+    deadline: Instant,
+) -> Result<(), Fault> {
+    let mut replies = Reader::default();
+    loop {
+        stream.write_all(&out, deadline).map_err(|error| fault_of(&error))?;
+        out = loop {
+            let answer = match next_reply(stream, &mut replies, deadline)? {
+                Frame::Error(code, text) => handshake.on_reply(Answer::Error(&code, &text)),
+                Frame::Other(reply) => handshake.on_reply(Answer::Fine(&reply)),
+                _ => handshake.on_reply(Answer::Fine(b"")),
+            };
+            match answer {
+                Next::Read => {}
+                Next::Write(bytes) => break bytes,
+                Next::Ready if replies.is_at_rest() => return Ok(()),
+                Next::Ready => return Err(Reason::Protocol.into()),
+                Next::Fail(fault) => return Err(fault),
+            }
+        };
     }
 }
 
 /// The next reply of a handshake.
-fn next_reply(stream: &Stream, replies: &mut Reader, deadline: Instant) -> Result<Frame, Reason> {
+fn next_reply(stream: &Stream, replies: &mut Reader, deadline: Instant) -> Result<Frame, Fault> {
     let mut input = stream.reply(deadline, MAX_SHORT_REPLY);
     let mut piece = [0; 4096];
     loop {
         if let Some(frame) = replies.next(|_| Admit::Take)? {
             return Ok(frame);
         }
-        let read = input.read(&mut piece).map_err(|error| reason_of(&error))?;
+        let read = input.read(&mut piece).map_err(|error| fault_of(&error))?;
         replies.space().extend_from_slice(piece.get(..read).unwrap_or_default());
     }
 }
@@ -235,8 +280,9 @@ fn take_reply(stream: &Stream, deadline: Instant, max_size: usize) -> Result<Tak
             Ok(Taken { value, in_step })
         }
         Err(_) => {
-            let reason = reader.failure().unwrap_or(Reason::Protocol);
-            Err(Failure { reason, was_dead: reason == Reason::Closed && reader.is_untouched() })
+            let fault = reader.failure().unwrap_or(Reason::Protocol.into());
+            let was_dead = fault.reason == Reason::Closed && reader.is_untouched();
+            Err(Failure { fault, was_dead })
         }
     }
 }

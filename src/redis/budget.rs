@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::endpoint::ServerAddr;
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// What a reply may add to its value: type, length, line ends.
@@ -19,12 +20,14 @@ pub struct Stream {
 }
 
 /// Why reading or writing failed.
-pub fn reason_of(error: &io::Error) -> Reason {
+pub fn fault_of(error: &io::Error) -> Fault {
     match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Reason::Timeout,
-        io::ErrorKind::FileTooLarge => Reason::TooLarge,
-        io::ErrorKind::InvalidData => Reason::Protocol,
-        _ => Reason::Closed,
+        // What a socket says whose time is up.
+        io::ErrorKind::WouldBlock => Reason::Timeout.into(),
+        io::ErrorKind::TimedOut => Fault::of_system(Reason::Timeout, error),
+        io::ErrorKind::FileTooLarge => Reason::TooLarge.into(),
+        io::ErrorKind::InvalidData => Reason::Protocol.into(),
+        _ => Fault::of_system(Reason::Closed, error),
     }
 }
 
@@ -35,16 +38,20 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 
 impl Stream {
     /// Connects to the first of `addresses` that answers before `deadline`.
-    pub fn connect(addresses: &[ServerAddr], deadline: Instant) -> Result<Self, Reason> {
-        let mut reason = Reason::Refused;
+    pub fn connect(addresses: &[ServerAddr], deadline: Instant) -> Result<Self, Fault> {
+        let mut fault = Fault::from(Reason::Refused);
         for address in addresses {
-            match Self::connect_one(address, deadline) {
+            let error = match Self::connect_one(address, deadline) {
                 Ok(stream) => return Ok(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => reason = Reason::Timeout,
-                Err(_) => {}
+                Err(error) => error,
+            };
+            let is_over = error.kind() == io::ErrorKind::TimedOut;
+            if is_over || fault.reason == Reason::Refused {
+                let reason = if is_over { Reason::Timeout } else { Reason::Refused };
+                fault = Fault::of_system(reason, &error);
             }
         }
-        Err(reason)
+        Err(fault)
     }
 
     fn connect_one(address: &ServerAddr, deadline: Instant) -> io::Result<Self> {
@@ -53,8 +60,13 @@ impl Stream {
             ServerAddr::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
         };
         let socket = Socket::new(domain, Type::STREAM, None)?;
-        socket.connect_timeout(&address, left(deadline)?)?;
-        if domain != Domain::UNIX {
+        if domain == Domain::UNIX {
+            // It is connected at once, or not at all: a backlog that is full is EAGAIN.
+            socket.set_nonblocking(true)?;
+            socket.connect(&address)?;
+            socket.set_nonblocking(false)?;
+        } else {
+            socket.connect_timeout(&address, left(deadline)?)?;
             socket.set_tcp_nodelay(true)?;
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
         }
@@ -109,7 +121,7 @@ pub struct ReplyReader<'a> {
     stream: &'a Stream,
     deadline: Instant,
     max_size: usize,
-    failure: Option<Reason>,
+    failure: Option<Fault>,
     count: usize,
     line_ends: usize,
     /// The beginning of the reply: its type and, of a string, the length.
@@ -119,8 +131,8 @@ pub struct ReplyReader<'a> {
 
 impl ReplyReader<'_> {
     /// Why reading ended early, if it did.
-    pub fn failure(&self) -> Option<Reason> {
-        self.failure
+    pub fn failure(&mut self) -> Option<Fault> {
+        self.failure.take()
     }
 
     /// Whether not one byte of the reply arrived.
@@ -189,7 +201,7 @@ impl ReplyReader<'_> {
 impl Read for ReplyReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.read_checked(buffer);
-        self.failure = read.as_ref().err().map(reason_of);
+        self.failure = read.as_ref().err().map(fault_of);
         read
     }
 }

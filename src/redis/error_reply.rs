@@ -1,5 +1,6 @@
 //! What an error reply of Redis means for a lookup.
 
+use crate::fault::Fault;
 use crate::reason::Reason;
 
 /// How Redis 6 begins where a command in a script failed; its error stands behind a colon.
@@ -7,6 +8,12 @@ const IN_A_SCRIPT: &str = "Error running script";
 
 /// A script that holds a command to which its user has no right.
 const NO_RIGHT_IN_A_SCRIPT: &str = "The user executing the script can't run this command";
+
+/// What stands in the place of what is not shown.
+const ELIDED: &str = "...";
+
+/// The longest name of a command or a subcommand, more or less.
+const LONGEST_WORD: usize = 32;
 
 /// The reason that an error reply stands for; `code` is its first word, `text` the rest
 /// (<https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>).
@@ -25,6 +32,43 @@ pub fn reason(code: &str, text: &str) -> Reason {
         "MASTERDOWN" => Reason::MasterDown,
         _ => Reason::ErrorReply,
     }
+}
+
+/// The fault that an error reply stands for. Its text is the cause, without what it may repeat of
+/// the command: `secrets` are arguments that appear nowhere.
+pub fn fault(code: &str, text: &str, secrets: &[&[u8]]) -> Fault {
+    let mut cause = format!("{code} {text}");
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        cause = cause.replace(&*String::from_utf8_lossy(secret), ELIDED);
+    }
+    Fault::new(reason(code, text), &without_arguments(&cause))
+}
+
+/// A text without the arguments that Redis repeats of a command that it does not know
+/// (`unknown command 'X', with args beginning with: 'a' 'b'`), and without anything quoted that is
+/// no plain word, as the name of a command is: servers of other makers may quote what they like.
+fn without_arguments(text: &str) -> String {
+    let mut rest = text.split_once(", with args").map_or(text, |(text, _)| text);
+    let mut kept = String::new();
+    while let Some(at) = opening_quote(rest) {
+        let (before, quoted) = rest.split_at(at);
+        let mut letters = quoted.chars();
+        let quote = letters.next().unwrap_or_default();
+        let quoted = letters.as_str();
+        let (word, behind) = quoted.split_once(quote).unwrap_or((quoted, ""));
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_|-".contains(&b);
+        let shown = word.len() <= LONGEST_WORD && word.bytes().all(is_plain);
+        kept.extend([before, if shown { word } else { ELIDED }]);
+        rest = behind;
+    }
+    kept + rest
+}
+
+/// Where a quotation begins: not within a word, as in `can't`.
+fn opening_quote(text: &str) -> Option<usize> {
+    let within_word =
+        |at: usize| text.get(..at).is_some_and(|b| b.ends_with(char::is_alphanumeric));
+    text.match_indices(['\'', '"', '`']).map(|(at, _)| at).find(|&at| !within_word(at))
 }
 
 /// Code and text of the error that ended a script.
@@ -51,5 +95,31 @@ mod tests {
         assert_eq!(of_redis_6(no_right), Reason::NoPerm);
         assert_eq!(reason("ERR", &format!("{no_right} script: bd07, on @u:1.")), Reason::NoPerm);
         assert_eq!(reason("ERR", "no such key: -OOM x"), Reason::ErrorReply);
+    }
+
+    #[test]
+    fn arguments_are_not_shown() {
+        let cause =
+            |text, secrets: &[&[u8]]| fault("ERR", text, secrets).cause.unwrap().to_string();
+        for (text, wanted) in [
+            ("max number of clients reached", "ERR max number of clients reached"),
+            (
+                "unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'w0rd' ",
+                "ERR unknown command HELLO",
+            ),
+            (
+                "unknown command `HELLO`, with args beginning with: `3`, ",
+                "ERR unknown command HELLO",
+            ),
+            ("can't run 'set' with 'a page <b>' here", "ERR can't run set with ... here"),
+            ("no such thing: \"SET k v", "ERR no such thing: ..."),
+        ] {
+            assert_eq!(cause(text, &[]), wanted);
+        }
+        assert_eq!(cause("AUTH w0rd x 'w0rd'", &[b"w0rd", b""]), "ERR AUTH ... x ...");
+        let no_right = fault("NOPERM", "User x has no permissions to run the 'get' command", &[]);
+        assert_eq!(no_right.reason, Reason::NoPerm);
+        let shown = "NOPERM User x has no permissions to run the get command";
+        assert_eq!(no_right.cause.as_deref(), Some(shown));
     }
 }

@@ -1,7 +1,7 @@
 //! The beginning of a connection, without I/O: `HELLO 3` with AUTH and SETNAME, SELECT and
-//! READONLY; AUTH and the others without it where the server knows no HELLO. No lookup is sent
-//! before every reply is verified: a GET behind a failed SELECT would read another site's
-//! database.
+//! READONLY; AUTH and the others without it where the server takes no HELLO, as [`super::hello`]
+//! knows or its reply says. No lookup is sent before every reply is verified: a GET behind a failed
+//! SELECT would read another site's database.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,11 @@ use redis::Value;
 use super::command::encode;
 use super::endpoint::Login;
 use super::error_reply;
+use crate::fault::Fault;
 use crate::reason::Reason;
+
+/// The user of a connection that names none.
+const DEFAULT_USER: &str = "default";
 
 /// What CLIENT LIST on the server shows.
 const CLIENT_NAME: &[u8] = b"nginx-redis-cache";
@@ -45,18 +49,20 @@ pub enum Next {
     /// The connection is ready for lookups.
     Ready,
     /// The connection is of no use.
-    Fail(Reason),
+    Fail(Fault),
 }
 
 /// A reply that is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Hello,
-    /// HELLO is unknown to the server; the replies to what stands behind it are not asked for.
+    /// The server does not take HELLO; the replies to what stands behind it are not asked for.
     Skip,
     Auth,
     Select,
     ReadOnly,
+    /// A sign of life, where a handshake without HELLO has nothing else to say.
+    Ping,
 }
 
 /// The protocol that a server speaks.
@@ -74,53 +80,53 @@ pub struct Handshake {
     greeting: Greeting,
     awaited: VecDeque<Step>,
     protocol: Protocol,
+    says_hello: bool,
+    has_heard: bool,
+    /// What the server said where it did not take HELLO.
+    refusal: Option<Fault>,
 }
 
 impl Handshake {
-    /// A handshake and its first write.
-    pub fn start(greeting: &Greeting) -> (Self, Vec<u8>) {
-        let login = &greeting.login;
-        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-        if let Some(password) = &login.password {
-            let user = login.username.as_deref().unwrap_or("default");
-            hello.extend([&b"AUTH"[..], user.as_bytes(), password.0.as_bytes()]);
-        }
-        hello.extend([&b"SETNAME"[..], CLIENT_NAME]);
-        let mut out = Vec::new();
-        encode(&mut out, &hello);
+    /// A handshake, with HELLO or without, and its first write.
+    pub fn start(greeting: &Greeting, says_hello: bool) -> (Self, Vec<u8>) {
         let mut handshake = Self {
             greeting: greeting.clone(),
-            awaited: VecDeque::from([Step::Hello]),
+            awaited: VecDeque::new(),
             protocol: Protocol::Unknown,
+            says_hello,
+            has_heard: false,
+            refusal: None,
         };
-        handshake.set_up(&mut out);
+        let out = if says_hello { handshake.with_hello() } else { handshake.without_hello() };
         (handshake, out)
     }
 
     /// Takes in the next reply.
     pub fn on_reply(&mut self, answer: Answer<'_>) -> Next {
+        self.has_heard = true;
         match (self.awaited.pop_front(), answer) {
-            (Some(Step::Hello), Answer::Error(code, text))
-                if is_unknown(code, text)
-                    // To one that carries AUTH, a server that knows HELLO answers otherwise.
-                    || (code == "NOAUTH" && self.greeting.login.password.is_some()) =>
-            {
+            (Some(Step::Hello), Answer::Error(code, text)) if self.is_refusal_of_hello(code) => {
+                self.refusal = Some(self.fault(code, text));
                 self.awaited.iter_mut().for_each(|step| *step = Step::Skip);
             }
             (Some(Step::Skip), _) => {}
-            (Some(Step::Auth), Answer::Error("ERR", _)) => return Next::Fail(Reason::NoAuth),
-            (_, Answer::Error(code, text)) => return Next::Fail(error_reply::reason(code, text)),
+            (Some(Step::Auth), Answer::Error("ERR", text)) => {
+                let fault = self.fault("ERR", text);
+                return Next::Fail(Fault { reason: Reason::NoAuth, ..fault });
+            }
+            (Some(Step::Ping), Answer::Error("ERR" | "NOPERM", _)) => {}
+            (_, Answer::Error(code, text)) => return Next::Fail(self.fault(code, text)),
             (Some(Step::Hello), Answer::Fine(reply)) => {
                 self.protocol = Protocol::Resp3;
                 if self.greeting.wants_primary && is_replica(reply) {
-                    return Next::Fail(Reason::ReadOnly);
+                    return Next::Fail(Reason::ReadOnly.into());
                 }
             }
             (_, Answer::Fine(_)) => {}
         }
         match (self.awaited.is_empty(), self.protocol) {
             (false, _) => Next::Read,
-            (true, Protocol::Unknown) => self.without_hello(),
+            (true, Protocol::Unknown) => Next::Write(self.without_hello()),
             (true, _) => Next::Ready,
         }
     }
@@ -130,11 +136,88 @@ impl Handshake {
         self.protocol == Protocol::Resp3
     }
 
-    fn without_hello(&mut self) -> Next {
+    /// Whether it began with HELLO.
+    pub fn says_hello(&self) -> bool {
+        self.says_hello
+    }
+
+    /// Whether any reply came.
+    pub fn has_heard(&self) -> bool {
+        self.has_heard
+    }
+
+    /// What the server said where it did not take HELLO.
+    pub fn refusal(&self) -> Option<&Fault> {
+        self.refusal.as_ref()
+    }
+
+    /// What it means that the connection ends here. One that says why it takes no more clients says
+    /// so in the place of a reply to HELLO.
+    pub fn ended(&self, fault: Fault) -> Fault {
+        if !matches!(fault.reason, Reason::Closed | Reason::Timeout) || self.awaited.is_empty() {
+            return fault;
+        }
+        match &self.refusal {
+            Some(refusal) if refusal.reason == Reason::ErrorReply && !speaks_of_hello(refusal) => {
+                refusal.clone()
+            }
+            _ => fault.with(&format!("no reply to {}", self.awaited_commands())),
+        }
+    }
+
+    /// The commands whose replies are awaited, without their secrets.
+    fn awaited_commands(&self) -> String {
+        let name = |step: &Step| match step {
+            Step::Hello => "HELLO".to_owned(),
+            Step::Skip => "what stands behind HELLO".to_owned(),
+            Step::Select => format!("SELECT {}", self.greeting.login.db),
+            Step::Auth => "AUTH".to_owned(),
+            Step::ReadOnly => "READONLY".to_owned(),
+            Step::Ping => "PING".to_owned(),
+        };
+        self.awaited.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether an error in answer to HELLO, with this code, leaves the question whether the server
+    /// can be spoken to without it. Codes of Redis's own have a meaning of theirs; what the makers
+    /// of proxies write has none that could be told, be it a code or just a sentence.
+    fn is_refusal_of_hello(&self, code: &str) -> bool {
+        match code {
+            "ERR" | "NOPROTO" | "NOPERM" => true,
+            // To one that carries AUTH, a server that knows HELLO answers otherwise.
+            "NOAUTH" => self.greeting.login.password.is_some(),
+            code => code.bytes().any(|b| b.is_ascii_lowercase()),
+        }
+    }
+
+    fn fault(&self, code: &str, text: &str) -> Fault {
+        let password = self.greeting.login.password.as_ref();
+        let password = password.map_or(&b""[..], |password| password.0.as_bytes());
+        error_reply::fault(code, text, &[password])
+    }
+
+    fn with_hello(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let login = &self.greeting.login;
+        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+        if let Some(password) = &login.password {
+            let user = login.username.as_deref().unwrap_or(DEFAULT_USER);
+            hello.extend([&b"AUTH"[..], user.as_bytes(), password.0.as_bytes()]);
+        }
+        hello.extend([&b"SETNAME"[..], CLIENT_NAME]);
+        encode(&mut out, &hello);
+        self.awaited.push_back(Step::Hello);
+        self.set_up(&mut out);
+        out
+    }
+
+    fn without_hello(&mut self) -> Vec<u8> {
         self.protocol = Protocol::Resp2;
         let mut out = Vec::new();
-        if let Some(password) = &self.greeting.login.password {
-            let user = self.greeting.login.username.as_deref();
+        let login = &self.greeting.login;
+        if let Some(password) = &login.password {
+            // Servers that know no users know no AUTH with one.
+            let user = login.username.as_deref().filter(|user| *user != DEFAULT_USER);
             let mut auth: Vec<&[u8]> = vec![b"AUTH"];
             auth.extend(user.map(str::as_bytes));
             auth.push(password.0.as_bytes());
@@ -142,7 +225,11 @@ impl Handshake {
             self.awaited.push_back(Step::Auth);
         }
         self.set_up(&mut out);
-        if out.is_empty() { Next::Ready } else { Next::Write(out) }
+        if out.is_empty() {
+            encode(&mut out, &[b"PING"]);
+            self.awaited.push_back(Step::Ping);
+        }
+        out
     }
 
     fn set_up(&mut self, out: &mut Vec<u8>) {
@@ -158,13 +245,10 @@ impl Handshake {
     }
 }
 
-/// HELLO is unknown (before Redis 6), speaks no RESP3, or is not allowed by the ACL.
-fn is_unknown(code: &str, text: &str) -> bool {
-    match code {
-        "NOPROTO" | "NOPERM" => true,
-        "ERR" => text.to_ascii_lowercase().contains("unknown command"),
-        _ => false,
-    }
+/// Whether a refusal is about the command, and not about the connection.
+fn speaks_of_hello(refusal: &Fault) -> bool {
+    let text = refusal.cause.as_deref().unwrap_or_default().to_ascii_lowercase();
+    ["hello", "command"].iter().any(|word| text.contains(word))
 }
 
 /// Whether the reply to HELLO says `role: replica`
@@ -182,106 +266,4 @@ fn is_replica(hello: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::redis::endpoint::Endpoint;
-
-    const UNKNOWN: Answer<'static> = Answer::Error("ERR", "unknown command `HELLO`");
-
-    const FINE: Answer<'static> = Answer::Fine(b"+OK\r\n");
-
-    fn greeting(url: &str) -> Greeting {
-        Greeting { login: Endpoint::parse(url).unwrap().login, ..Greeting::default() }
-    }
-
-    #[test]
-    fn resp3_in_one_write() {
-        let greeting = greeting("redis://u:p@h/2");
-        let (mut handshake, out) = Handshake::start(&greeting);
-        let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.starts_with(
-                "*7\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n"
-            )
-        );
-        assert!(text.ends_with("*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"));
-        assert_eq!(handshake.on_reply(FINE), Next::Read);
-        assert_eq!(handshake.on_reply(FINE), Next::Ready);
-    }
-
-    #[test]
-    fn a_failed_select_or_login_is_the_end() {
-        let greeting = greeting("redis://:p@h/99");
-        let mut handshake = Handshake::start(&greeting).0;
-        assert_eq!(handshake.on_reply(FINE), Next::Read);
-        let out_of_range = Answer::Error("ERR", "DB index is out of range");
-        assert_eq!(handshake.on_reply(out_of_range), Next::Fail(Reason::ErrorReply));
-
-        let mut handshake = Handshake::start(&greeting).0;
-        let wrong = Answer::Error("WRONGPASS", "invalid username-password pair");
-        assert_eq!(handshake.on_reply(wrong), Next::Fail(Reason::NoAuth));
-        let mut handshake = Handshake::start(&greeting).0;
-        let loading = Answer::Error("LOADING", "Redis is loading the dataset in memory");
-        assert_eq!(handshake.on_reply(loading), Next::Fail(Reason::Loading));
-    }
-
-    #[test]
-    fn a_server_without_hello() {
-        let with_all = greeting("redis://:p@h/2");
-        let mut handshake = Handshake::start(&with_all).0;
-        assert_eq!(handshake.on_reply(UNKNOWN), Next::Read);
-        let Next::Write(out) = handshake.on_reply(Answer::Error("NOAUTH", "")) else { panic!() };
-        assert_eq!(out, b"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n");
-        assert_eq!(handshake.on_reply(FINE), Next::Read);
-        assert_eq!(handshake.on_reply(FINE), Next::Ready);
-
-        let plain = greeting("redis://h");
-        assert_eq!(Handshake::start(&plain).0.on_reply(UNKNOWN), Next::Ready);
-        let secret = greeting("redis://:p@h");
-        let mut handshake = Handshake::start(&secret).0;
-        assert!(matches!(handshake.on_reply(UNKNOWN), Next::Write(_)));
-        let unset = Answer::Error("ERR", "Client sent AUTH, but no password is set");
-        assert_eq!(handshake.on_reply(unset), Next::Fail(Reason::NoAuth));
-    }
-
-    #[test]
-    fn a_server_that_hides_what_it_knows_is_logged_in_to() {
-        let mut handshake = Handshake::start(&greeting("redis://:p@h")).0;
-        let hides = Answer::Error("NOAUTH", "Authentication required.");
-        assert!(matches!(handshake.on_reply(hides), Next::Write(_)));
-        assert_eq!(handshake.on_reply(FINE), Next::Ready);
-        let mut handshake = Handshake::start(&greeting("redis://h")).0;
-        assert_eq!(handshake.on_reply(hides), Next::Fail(Reason::NoAuth));
-    }
-
-    #[test]
-    fn a_replica_is_not_the_primary_that_is_wanted() {
-        let hello = |role: &str| {
-            format!("%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n${}\r\n{role}\r\n", role.len())
-        };
-        let wants = Greeting { wants_primary: true, ..Greeting::default() };
-        for (greeting, role, wanted) in [
-            (&wants, "replica", Next::Fail(Reason::ReadOnly)),
-            (&wants, "master", Next::Ready),
-            (&Greeting::default(), "replica", Next::Ready),
-        ] {
-            let mut handshake = Handshake::start(greeting).0;
-            assert_eq!(handshake.on_reply(Answer::Fine(hello(role).as_bytes())), wanted, "{role}");
-            assert!(handshake.speaks_resp3());
-        }
-    }
-
-    #[test]
-    fn readonly_stands_behind_the_others() {
-        let replica = Greeting { readonly: true, ..greeting("redis://h/2") };
-        let (mut handshake, out) = Handshake::start(&replica);
-        assert!(out.ends_with(b"$1\r\n2\r\n*1\r\n$8\r\nREADONLY\r\n"));
-        assert_eq!(handshake.on_reply(UNKNOWN), Next::Read);
-        assert_eq!(handshake.on_reply(FINE), Next::Read);
-        let Next::Write(out) = handshake.on_reply(FINE) else { panic!() };
-        assert!(out.ends_with(b"READONLY\r\n") && out.starts_with(b"*2\r\n$6\r\nSELECT"));
-        assert_eq!(handshake.on_reply(FINE), Next::Read);
-        assert_eq!(handshake.on_reply(FINE), Next::Ready);
-        assert!(!handshake.speaks_resp3());
-    }
-}
+mod tests;

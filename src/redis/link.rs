@@ -9,17 +9,12 @@ use bytes::Bytes;
 
 use super::command::encode;
 use super::errand::{Errand, Task};
-use super::handshake::{Answer, Greeting, Handshake, Next};
+use super::handshake::{Greeting, Handshake};
 use super::owed::Owed;
 use super::query::{Command, Query, Route, Waiter};
-use super::reader::{Admit, Frame, LARGE, Reader, SMALL};
+use super::reader::{Frame, Reader};
 use super::window::Window;
 use crate::parking::Ticket;
-use crate::reason::Reason;
-
-/// A value that is larger than its limit by this much is read and dropped; one that is larger
-/// still costs the connection.
-const MAX_SKIPPED: usize = 1024 * 1024;
 
 /// How much memory for bytes to be written a connection keeps once they are written.
 const MAX_KEPT: usize = 64 * 1024;
@@ -68,7 +63,7 @@ enum Phase {
 #[derive(Debug)]
 pub enum Event {
     /// The handshake is over: lookups may be sent.
-    Ready,
+    Ready(Handshake),
     /// The reply to a lookup.
     Reply(Query, Frame),
     /// The reply to an errand.
@@ -173,14 +168,27 @@ impl Link {
         self.replies > 0
     }
 
+    /// Whether the server pushes messages between replies.
+    pub fn speaks_resp3(&self) -> bool {
+        self.resp3
+    }
+
+    /// The handshake that goes on.
+    pub fn handshake(&self) -> Option<&Handshake> {
+        match &self.phase {
+            Phase::Introducing(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
     /// A connection is being made.
     pub fn connecting(&mut self) {
         self.phase = Phase::Connecting;
     }
 
-    /// The connection is made: the handshake begins.
-    pub fn connected(&mut self, greeting: &Greeting) {
-        let (handshake, out) = Handshake::start(greeting);
+    /// The connection is made: the handshake begins, with HELLO or without.
+    pub fn connected(&mut self, greeting: &Greeting, says_hello: bool) {
+        let (handshake, out) = Handshake::start(greeting, says_hello);
         self.phase = Phase::Introducing(handshake);
         self.out = out;
         self.written = 0;
@@ -289,71 +297,6 @@ impl Link {
         self.reader.space()
     }
 
-    /// The next thing that the bytes read so far mean; `None` asks for more bytes. `admit`
-    /// decides whether a value of so many bytes is kept, given the lookup it answers. An error
-    /// is the end of the connection: see [`Self::end`].
-    pub fn next(
-        &mut self,
-        mut admit: impl FnMut(&Query, usize) -> Admit,
-    ) -> Result<Option<Event>, Reason> {
-        loop {
-            let head = self.in_flight.front();
-            self.reader.expect(match head {
-                Some(Sent::Errand(_)) => LARGE,
-                _ => SMALL,
-            });
-            let frame = self.reader.next(|size| match head {
-                Some(Sent::Query(query)) if size <= query.max_size() + MAX_SKIPPED => {
-                    admit(query, size)
-                }
-                Some(Sent::Query(_)) => Admit::Refuse,
-                _ if size > MAX_SKIPPED => Admit::Refuse,
-                _ => Admit::Take,
-            })?;
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = match frame {
-                Frame::Push(message) => return Ok(Some(Event::Push(message))),
-                other => other,
-            };
-            if let Phase::Introducing(handshake) = &mut self.phase {
-                let answer = match &frame {
-                    Frame::Error(code, text) => Answer::Error(code, text),
-                    Frame::Other(reply) => Answer::Fine(reply),
-                    _ => Answer::Fine(b""),
-                };
-                match handshake.on_reply(answer) {
-                    Next::Read => {}
-                    Next::Write(bytes) => self.out.extend_from_slice(&bytes),
-                    Next::Fail(reason) => return Err(reason),
-                    Next::Ready if self.reader.is_at_rest() => {
-                        self.resp3 = handshake.speaks_resp3();
-                        self.phase = Phase::Ready;
-                        self.pay(true);
-                        return Ok(Some(Event::Ready));
-                    }
-                    Next::Ready => return Err(Reason::Protocol),
-                }
-                continue;
-            }
-            return match self.in_flight.pop_front() {
-                Some(Sent::Errand(task)) => Ok(Some(Event::Errand(task, frame))),
-                Some(Sent::Asking) => continue,
-                Some(Sent::Query(query)) if !is_reply_to(&query, &frame) => {
-                    self.in_flight.push_front(Sent::Query(query));
-                    Err(Reason::Protocol)
-                }
-                Some(Sent::Query(query)) => {
-                    self.replies += 1;
-                    if let Frame::Value(value) = &frame {
-                        self.window.saw(value.len());
-                    }
-                    Ok(Some(Event::Reply(query, frame)))
-                }
-                None => Err(Reason::Protocol),
-            };
-        }
-    }
-
     /// The connection has ended. The lookup at the head is to blame for a fault in its own reply
     /// (`head_is_lost`) and is not worth another try.
     pub fn end(&mut self, head_is_lost: bool) -> Remains {
@@ -386,16 +329,7 @@ impl Link {
     }
 }
 
-/// Whether `frame` can be the reply: a string or nil to a lookup, anything but a string to a
-/// command that writes.
-fn is_reply_to(query: &Query, frame: &Frame) -> bool {
-    match frame {
-        Frame::Other(_) => query.writes(),
-        Frame::Value(_) | Frame::Skipped(_) => !query.writes(),
-        Frame::Nil | Frame::Error(..) | Frame::Push(_) => true,
-    }
-}
-
 mod debts;
+mod replies;
 #[cfg(test)]
 mod tests;

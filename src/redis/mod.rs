@@ -1,5 +1,6 @@
 //! What we say to Redis, without nginx: where it is ([`endpoint`], [`upstream`]), which server has
-//! a key ([`topology`], kept up by each [`errand`]), how a connection begins ([`handshake`]), what
+//! a key ([`topology`], kept up by each [`errand`]), how a connection begins ([`handshake`],
+//! [`hello`]), what
 //! is asked ([`command`]), what its errors mean ([`error_reply`]), when it is left alone
 //! ([`breaker`], [`backoff`], [`oversize`]), and what it is [`owed`] then.
 //!
@@ -17,6 +18,7 @@ pub mod endpoint;
 pub mod errand;
 pub mod error_reply;
 pub mod handshake;
+pub mod hello;
 pub mod link;
 pub mod oversize;
 pub mod owed;
@@ -30,7 +32,7 @@ pub mod write;
 
 use bytes::Bytes;
 
-use crate::reason::Reason;
+use crate::fault::Fault;
 
 /// What a lookup of one key, or a command that writes, brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,5 +44,5 @@ pub enum Reply {
     /// It was written.
     Done,
     /// No value, and why.
-    Fault(Reason),
+    Fault(Fault),
 }

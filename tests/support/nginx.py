@@ -42,6 +42,7 @@ class Nginx:
         error_level: str = "info",
         allow_alerts: bool = False,
         environment: dict[str, str] | None = None,
+        user: str = "root",
     ):
         self.directory = directory
         (directory / "logs").mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ class Nginx:
         self.process = None
         self.command = nginx or ["nginx"]
         self.environment = {**os.environ, **PERTURBED, **(environment or {})}
-        user = "user root;" if os.getuid() == 0 else ""
+        user = f"user {user};" if os.getuid() == 0 else ""
         self.config = f"""
             {modules}
             {f"load_module {module};" if module else ""}

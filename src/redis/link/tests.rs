@@ -1,7 +1,10 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::fault::Fault;
 use crate::parking::Lot;
+use crate::reason::Reason;
+use crate::redis::reader::Admit;
 
 struct Bench {
     link: Link,
@@ -12,10 +15,10 @@ impl Bench {
     fn new() -> Self {
         let mut link = Link::default();
         link.connecting();
-        link.connected(&Greeting::default());
+        link.connected(&Greeting::default(), true);
         link.wrote(link.to_write().len());
         link.space().extend_from_slice(b"+OK\r\n");
-        assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
+        assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready(_)))));
         Self { link, lot: Lot::default() }
     }
 
@@ -41,13 +44,13 @@ impl Bench {
         out
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<Option<Event>, Reason> {
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<Event>, Fault> {
         self.link.space().extend_from_slice(bytes);
         self.link.next(|_, _| Admit::Take)
     }
 }
 
-fn key_of(event: Result<Option<Event>, Reason>) -> Vec<u8> {
+fn key_of(event: Result<Option<Event>, Fault>) -> Vec<u8> {
     match event {
         Ok(Some(Event::Reply(query, _))) => query.key,
         other => panic!("{other:?}"),
@@ -127,7 +130,10 @@ fn sharing_survives_a_retry() {
 
 #[test]
 fn what_nobody_asked_for_is_a_fault() {
-    assert!(matches!(Bench::new().read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
+    assert!(matches!(
+        Bench::new().read(b"$1\r\nx\r\n"),
+        Err(Fault { reason: Reason::Protocol, .. })
+    ));
     let push = b">2\r\n+a\r\n+b\r\n";
     assert!(
         matches!(Bench::new().read(push), Ok(Some(Event::Push(message))) if message == push[..])
@@ -135,7 +141,7 @@ fn what_nobody_asked_for_is_a_fault() {
     let mut bench = Bench::new();
     bench.ask(b"a", "1");
     bench.pump();
-    assert!(matches!(bench.read(b":1\r\n"), Err(Reason::Protocol)));
+    assert!(matches!(bench.read(b":1\r\n"), Err(Fault { reason: Reason::Protocol, .. })));
     assert_eq!(bench.link.end(true).lost.len(), 1);
 }
 
@@ -197,7 +203,7 @@ fn a_string_is_no_reply_to_a_write() {
     let mut bench = Bench::new();
     bench.write(b"a", "1", b"WRITE ");
     bench.pump();
-    assert!(matches!(bench.read(b"$1\r\nx\r\n"), Err(Reason::Protocol)));
+    assert!(matches!(bench.read(b"$1\r\nx\r\n"), Err(Fault { reason: Reason::Protocol, .. })));
 }
 
 #[test]
@@ -222,10 +228,13 @@ fn an_errand_goes_before_the_lookups_and_is_answered_in_its_turn() {
 #[test]
 fn a_server_of_resp2_is_not_subscribed_to() {
     let mut link = Link::default();
-    link.connected(&Greeting::default());
+    link.connected(&Greeting::default(), true);
     link.wrote(link.to_write().len());
     link.space().extend_from_slice(b"-ERR unknown command 'HELLO'\r\n");
-    assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready))));
+    assert!(matches!(link.next(|_, _| Admit::Take), Ok(None)));
+    link.wrote(link.to_write().len());
+    link.space().extend_from_slice(b"+PONG\r\n");
+    assert!(matches!(link.next(|_, _| Admit::Take), Ok(Some(Event::Ready(_)))));
     link.run(Errand::new(Task::Subscribe, ""));
     link.pump(|_| true);
     assert!(link.to_write().is_empty() && link.is_idle());
@@ -263,9 +272,9 @@ fn an_invalidation_is_owed_until_it_is_carried_out() {
     assert!(bench.link.owes() && bench.link.is_idle());
 
     bench.ask(b"k", "2");
-    bench.link.connected(&Greeting::default());
+    bench.link.connected(&Greeting::default(), true);
     bench.link.wrote(bench.link.to_write().len());
-    assert!(matches!(bench.read(b"+OK\r\n"), Ok(Some(Event::Ready))));
+    assert!(matches!(bench.read(b"+OK\r\n"), Ok(Some(Event::Ready(_)))));
     let out = bench.pump();
     assert!(out.starts_with(b"SET gone*2\r\n$3\r\nGET"), "{}", out.escape_ascii());
     assert!(!bench.link.owes());
