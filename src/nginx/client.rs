@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ngx::ffi::NGX_LOG_NOTICE;
 use socket2::SockAddr;
 
 use super::conf::{EndpointConf, MainConf};
@@ -15,13 +16,14 @@ use super::memory::Memory;
 use super::names::Schedule;
 use super::socket::Owner;
 use super::tls::TlsSession;
+use super::upkeep;
 use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
 use crate::redis::breaker::{Admission, Breaker};
 use crate::redis::endpoint::Address;
 use crate::redis::errand::{Errand, Task};
-use crate::redis::handshake::Greeting;
+use crate::redis::handshake::{Greeting, Handshake};
 use crate::redis::hello::Hello;
 use crate::redis::link::Link;
 use crate::redis::oversize::Oversize;
@@ -49,6 +51,15 @@ pub(super) struct Server {
     pub connections: usize,
     /// When its name is resolved, if there is a resolver for it.
     pub schedule: Option<Schedule>,
+}
+
+impl Server {
+    /// A connection to it is ready for lookups.
+    pub fn introduced(&mut self, handshake: &Handshake) {
+        if let Some(news) = self.hello.succeeded(handshake, &self.name, Instant::now()) {
+            upkeep::say(NGX_LOG_NOTICE, &news);
+        }
+    }
 }
 
 /// The connections of one worker to one server.

@@ -2,13 +2,10 @@
 
 use std::time::Instant;
 
-use ngx::ffi::NGX_LOG_NOTICE;
-
 use super::client::Client;
 use super::desk::{Desk, Found, Report};
 use super::memory::{Held, Memory};
 use super::socket::Peer;
-use super::upkeep;
 use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
@@ -48,12 +45,7 @@ impl Client {
                 None => return Ok(()),
                 Some(Event::Push(_)) => desk.report(place, Report::Push),
                 Some(Event::Ready(handshake)) => {
-                    let server = &mut self.server;
-                    if let Some(news) =
-                        server.hello.succeeded(&handshake, &server.name, Instant::now())
-                    {
-                        upkeep::say(NGX_LOG_NOTICE, &news);
-                    }
+                    self.server.introduced(&handshake);
                     connection.backoff.succeeded();
                     if let Some(peer) = &connection.peer {
                         peer.clear_connect_timer();

@@ -19,7 +19,7 @@ const LONGEST_WORD: usize = 32;
 /// (<https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>).
 pub fn reason(code: &str, text: &str) -> Reason {
     match code {
-        "ERR" if text.starts_with("unknown command") => Reason::NoPerm,
+        "ERR" | "unsupported" if is_unknown_command(code, text) => Reason::NoPerm,
         "ERR" if text.contains(NO_RIGHT_IN_A_SCRIPT) => Reason::NoPerm,
         "ERR" => inner(text).map_or(Reason::ErrorReply, |(code, text)| reason(code, text)),
         "NOAUTH" | "WRONGPASS" => Reason::NoAuth,
@@ -31,6 +31,18 @@ pub fn reason(code: &str, text: &str) -> Reason {
         "MOVED" | "ASK" | "CLUSTERDOWN" | "TRYAGAIN" => Reason::Moved,
         "MASTERDOWN" => Reason::MasterDown,
         _ => Reason::ErrorReply,
+    }
+}
+
+/// Whether the server does not know the command, or a proxy does not pass it on.
+fn is_unknown_command(code: &str, text: &str) -> bool {
+    match code {
+        "ERR" => ["unknown", "unsupported"]
+            .iter()
+            .any(|word| text.strip_prefix(word).is_some_and(|rest| rest.starts_with(" command"))),
+        // Envoy leaves the code out.
+        "unsupported" => text.starts_with("command"),
+        _ => false,
     }
 }
 
@@ -95,6 +107,15 @@ mod tests {
         assert_eq!(of_redis_6(no_right), Reason::NoPerm);
         assert_eq!(reason("ERR", &format!("{no_right} script: bd07, on @u:1.")), Reason::NoPerm);
         assert_eq!(reason("ERR", "no such key: -OOM x"), Reason::ErrorReply);
+    }
+
+    #[test]
+    fn commands_that_are_not_known() {
+        assert_eq!(reason("ERR", "unknown command 'EVAL'"), Reason::NoPerm);
+        assert_eq!(reason("ERR", "unsupported command `eval`"), Reason::NoPerm);
+        assert_eq!(reason("unsupported", "command 'EVAL'"), Reason::NoPerm);
+        assert_eq!(reason("ERR", "an unknown command"), Reason::ErrorReply);
+        assert_eq!(reason("unsupported", "yet"), Reason::ErrorReply);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! begins without it, and where that gets on, so do the following ones for a while.
 //!
 //! A connection may end in answer to HELLO because the server ends, or has too many clients, and
-//! another may take its address. So nothing is believed for ever: after a close for [`FIRST`], twice
-//! as long every time it is seen again, and no longer than [`LONGEST`]. Then HELLO is said once more.
+//! another may take its address. So nothing is believed for ever: a close for [`FIRST`], twice as
+//! long every time it is seen again, and no longer than [`LONGEST`]. Then HELLO is said once more.
 
 use std::time::{Duration, Instant};
 

@@ -180,3 +180,24 @@ def test_schemes(serve, tls_redis, certificates, scheme):
     nginx = serve(f"{STATUS} {certificates.trusted}", target=url)
     tls_redis.set(key_of(nginx, "/p"), page("stored"))
     assert nginx.get("/p").body == b"stored"
+
+
+@pytest.mark.parametrize("refusal", [b"-ERR unknown command\r\n", b""])
+def test_a_server_without_hello(serve, fake_tls_redis, certificates, refusal):
+    """It says so, or ends the connection."""
+
+    def refuse(conn, words):
+        if words[0].upper() != b"HELLO":
+            return False
+        if not refusal:
+            raise OSError
+        conn.sendall(refusal)
+        return True
+
+    server = fake_tls_redis()
+    server.on_command = refuse
+    nginx = serve(f"{STATUS} {certificates.trusted}", target=server.url)
+    for _ in range(3):
+        assert nginx.get("/p").body == b"stored"
+    assert nginx.warnings() == [] and len(nginx.notices()) == 1
+    assert [words[0].upper() for words in server.commands].count(b"HELLO") == 1

@@ -45,7 +45,8 @@ def test_a_server_without_tls(serve, certificates):
         conn.close()
 
     listener = Listener(answer)
-    nginx = serve(f"{STATUS} {certificates.trusted}", target=f"rediss://127.0.0.1:{listener.port}/1")
+    target = f"rediss://127.0.0.1:{listener.port}/1"
+    nginx = serve(f"{STATUS} {certificates.trusted}", target=target)
     assert nginx.get("/p").cache == ("fwd=miss", "tls")
     assert "wrong version number" in line(nginx)
     listener.close()

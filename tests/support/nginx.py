@@ -141,6 +141,13 @@ class Nginx:
 
     def warnings(self) -> list[str]:
         """The module's own warnings."""
+        return [line for line in self._own() if "[notice]" not in line]
+
+    def notices(self) -> list[str]:
+        """What the module has to say that is no fault."""
+        return [line for line in self._own() if "[notice]" in line]
+
+    def _own(self) -> list[str]:
         return [line for line in self.error_log().splitlines() if "redis_cache: " in line]
 
     def check_error_log(self):
