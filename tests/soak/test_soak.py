@@ -9,10 +9,10 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from support.load import Load
+from support.memory import resident
 from support.ports import wait_for
 from support.proxy import Proxy
 from support.raw import Raw, request_bytes
@@ -56,15 +56,6 @@ def check(load, hits=True):
 
 def hits_return(nginx):
     wait_for(lambda: nginx.get("/1").body == b"stored /1", "hits to return", 10)
-
-
-def memory(nginx) -> int:
-    """Kilobytes that the workers use."""
-    total = 0
-    for pid in nginx.workers():
-        status = Path(f"/proc/{pid}/status").read_text()
-        total += int(status.split("VmRSS:")[1].split()[0])
-    return total
 
 
 def descriptors(nginx) -> int:
@@ -191,9 +182,9 @@ def test_memory_stays_flat(serve, redis):
 
     for _ in range(2):
         burst(scaled(3, 30))
-    before = memory(nginx)
+    before = resident(nginx.workers())
     for _ in range(scaled(2, 5)):
         burst(scaled(3, 30))
-    after = memory(nginx)
+    after = resident(nginx.workers())
     assert after <= before * 1.15 + 4096, (before, after)
     assert descriptors(nginx) < 100

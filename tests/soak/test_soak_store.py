@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from support.memory import resident
 from support.ports import wait_for
 from support.visitors import PADDING, Site, Visitors
 
@@ -85,14 +86,6 @@ def test_a_worker_killed(store, site):
     check(visitors)
 
 
-def memory(nginx) -> int:
-    total = 0
-    for pid in nginx.workers():
-        with open(f"/proc/{pid}/status") as status:
-            total += int(status.read().split("VmRSS:")[1].split()[0])
-    return total
-
-
 def test_memory_stays_flat(store, raw_origin):
     """Every request is a miss that is stored."""
     head = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=1\r\nContent-Length: 3000\r\n\r\n"
@@ -112,7 +105,7 @@ def test_memory_stays_flat(store, raw_origin):
 
     for _ in range(2):
         burst()
-    before = memory(nginx)
+    before = resident(nginx.workers())
     for _ in range(3):
         burst()
-    assert memory(nginx) <= before * 1.15 + 4096
+    assert resident(nginx.workers()) <= before * 1.15 + 4096
