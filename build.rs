@@ -1,5 +1,5 @@
 //! Tells the crate which nginx it is built for, and has the C compiler say where the fields of
-//! nginx's structures are, so that `src/nginx/layout.rs` can refuse bindings that disagree.
+//! nginx's structures are, so that `src/nginx/sys/layout.rs` can refuse bindings that disagree.
 //!
 //! Without the feature `nginx` there is nothing to do.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "cargo listens to stdout")]
@@ -317,7 +317,7 @@ fn rust_source(measured: &str) -> Result<String, String> {
             // bindgen misplaces these in nginx 1.30, where they begin in the middle of a word.
             ["bit", "ngx_http_request_t", field, byte, mask] if *field != "count" => writeln!(
                 constants,
-                "pub(super) const {}: RequestBit = RequestBit {{ byte: {byte}, mask: {mask} }};",
+                "pub(in crate::nginx) const {}: RequestBit = RequestBit {{ byte: {byte}, mask: {mask} }};",
                 field.to_uppercase()
             ),
             ["bit", name, field, byte, mask] => writeln!(
@@ -330,6 +330,6 @@ fn rust_source(measured: &str) -> Result<String, String> {
     }
     Ok(format!(
         "{constants}\n/// Whether every bit field is where the C compiler has it.\n\
-         pub(super) fn verify() -> Result<(), String> {{\n{bits}Ok(())\n}}\n"
+         pub(in crate::nginx) fn verify() -> Result<(), String> {{\n{bits}Ok(())\n}}\n"
     ))
 }

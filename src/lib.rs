@@ -9,7 +9,8 @@
 //! | [`config`] | the table of directives, their values, merging, consistency of endpoints |
 //! | [`policy`] | may this request be looked up, this page be sent, this answer be stored? |
 //! | [`key`] | parts of the request to key bytes |
-//! | [`redis`] | URL to endpoint, handshake, commands, what is written over what, breaker; the event engine without its sockets, blocking queries |
+//! | [`redis`] | URL to endpoint, handshake, commands, what is written over what, breaker, blocking queries |
+//! | [`engine`] | the event engine: servers, connections, replies, on any event loop |
 //! | [`parking`] | requests and writes that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page and back: the raw and the http form |
 //! | [`variants`] | how many variants of a page are stored |
@@ -18,29 +19,42 @@
 //! | [`fault`] | a reason and its cause, fit for the log |
 //! | [`reason`] | the one word that says why, shared by log, variable, docs and tests |
 //!
-//! The **nginx half**, `nginx`, holds all FFI and every `unsafe` block: the module record,
-//! the view of a request, the two doors, the response, the filters and the variables.
+//! The **nginx half**, `nginx`, holds all FFI and every `unsafe` block, in rooms of its own: `setup`,
+//! `http`, `worker`, `io`, `sys`.
 //!
 //! # The path of one request
 //!
 //! ```text
-//! nginx::post_read  the client's own X-Redis-Cache-Key is removed, Host made of :authority
-//! nginx::handler    (redis_cache_pass) or nginx::in_place (redis_cache):
+//! http::post_read   the client's own X-Redis-Cache-Key is removed, Host made of :authority
+//! http::handler     (redis_cache_pass) or http::in_place (redis_cache):
 //!                   policy::look_up    -> look up, or bypass(reason)
 //!                   key::KeyShape      -> key bytes
-//!                   nginx::worker      -> parking::Lot::park, then the engine is asked
-//! engine            nginx::client with redis::link, or redis::blocking:
-//!                   an Answer is deposited under the ticket
-//! nginx::worker     a posted event takes the reply out and resumes the request
-//! nginx::handler    entry::decode      -> hit(page), or miss/expired/error(reason)
-//! nginx::serve      a hit: headers and body from the reply's own memory
-//! nginx::fallback   anything else: the named location or on in place, with X-Redis-Cache-Key
-//! nginx::filter     Cache-Status on whatever is answered
-//! nginx::answer     policy::store -> the application's answer is collected, held or replaced
-//! nginx::writer     redis::write  -> a page, a marker, a tombstone
+//!                   worker::ask        -> parking::Lot::park, then the engine is asked
+//! engine            engine::client with redis::link, or redis::blocking:
+//!                   what was found is deposited under the ticket
+//! worker            a posted event takes it out and resumes the request
+//! http::handler     entry::decode      -> hit(page), or miss/expired/error(reason)
+//! http::serve       a hit: headers and body from the reply's own memory
+//! http::fallback    anything else: the named location or on in place, with X-Redis-Cache-Key
+//! http::filter      Cache-Status on whatever is answered
+//! http::answer      policy::store -> the application's answer is collected, held or replaced
+//! worker::writer    redis::write  -> a page, a marker, a tombstone
 //! ```
+//!
+//! # Where each time limit is
+//!
+//! `config::plan` has the values. `parking` ends what waits for longer than `redis_cache_timeout`;
+//! `engine::connection` ends a connection that is silent for that long, or takes longer than
+//! `redis_cache_connect_timeout`; `redis::budget` does both for blocking queries; `redis::breaker` and
+//! `redis::backoff` say when a server is left alone.
+//!
+//! # What is stored
+//!
+//! `policy::store` decides whether, `policy::place` where, `entry::encode` how, and `redis::write` over
+//! what.
 
 pub mod config;
+pub mod engine;
 pub mod entry;
 pub mod fault;
 pub mod http;

@@ -10,7 +10,7 @@ use ngx_http_redis_cache_module::reason::{Reason, StoreReason};
 
 const REWRITE: &str = "UPDATE_DOCS=1 cargo test --no-default-features --test docs";
 
-/// The variables of src/nginx/variables.rs, and what docs/directives.md says of them.
+/// The variables of src/nginx/http/variables.rs, and what docs/directives.md says of them.
 const VARIABLES: &[(&str, &str)] = &[
     (
         "redis_cache_uri",
@@ -184,11 +184,11 @@ fn directives_md_is_the_table() {
 
 #[test]
 fn the_list_of_variables_is_that_of_the_module() {
-    let code = read("src/nginx/variables.rs");
+    let code = read("src/nginx/http/variables.rs");
     let known = code.split("(\"redis_cache_").skip(1).filter_map(|rest| rest.split('"').next());
     let known: Vec<_> = known.map(|rest| format!("redis_cache_{rest}")).collect();
     let listed: Vec<_> = VARIABLES.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(listed, known, "VARIABLES in tests/docs.rs against src/nginx/variables.rs");
+    assert_eq!(listed, known, "VARIABLES in tests/docs.rs against src/nginx/http/variables.rs");
 }
 
 /// The rows of words in a section of docs/operations.md.

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use ngx_http_redis_cache_module::entry::{self, Stored};
-use ngx_http_redis_cache_module::http::{freshness, vary};
+use ngx_http_redis_cache_module::http::vary;
 use ngx_http_redis_cache_module::key::{Authority, Hash, KeyShape, RequestUri, header_form};
+use ngx_http_redis_cache_module::policy;
 use ngx_http_redis_cache_module::reason::Reason;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -245,7 +246,7 @@ fn assert_http(name: &str, stored: &[u8], wanted: Result<PageVector, Reason>) {
             Some(word) => Err(reason(&word)),
             None => Ok((moment.age, moment.ttl)),
         };
-        assert_eq!(freshness::of(&page, moment.at), wanted, "{name} at {}", moment.at);
+        assert_eq!(policy::freshness_of(&page, moment.at), wanted, "{name} at {}", moment.at);
     }
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Template;
-use super::settings::{Format, Ignored, Io, Settings, Validity};
+use super::settings::{Format, Io, Settings};
 use super::tls::TlsSettings;
 use super::upstream::{Target, UpstreamSettings};
 use crate::key::{Hash, KeyShape};
+use crate::policy::StoreRules;
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::upstream::Upstream;
 
@@ -49,21 +50,6 @@ pub enum Door {
     InPlace,
 }
 
-/// What `redis_cache_store on` goes by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoreRules {
-    /// `redis_cache_valid`; the first that fits counts.
-    pub valid: Vec<(Validity, Duration)>,
-    /// `redis_cache_ignore_headers`.
-    pub ignored: Ignored,
-    /// `redis_cache_revalidate`.
-    pub revalidate: bool,
-    /// `redis_cache_keep`.
-    pub keep: Duration,
-    /// `redis_cache_no_store`.
-    pub no_store: Vec<Template>,
-}
-
 /// Everything that a lookup of one location needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -91,6 +77,8 @@ pub struct Plan {
     pub status_header: bool,
     /// `redis_cache_store on`, and its rules.
     pub store: Option<StoreRules>,
+    /// `redis_cache_no_store`.
+    pub no_store: Vec<Template>,
     /// `redis_cache_ignore_headers Vary`.
     pub ignores_vary: bool,
     /// `redis_cache_hide_header`.
@@ -192,7 +180,8 @@ impl Plan {
             max_size,
             bypass: settings.bypass.clone().unwrap_or_default(),
             status_header: settings.status_header.unwrap_or(false),
-            store: store.then(|| StoreRules::new(settings)),
+            store: store.then(|| store_rules(settings)),
+            no_store: settings.no_store.clone().unwrap_or_default(),
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
             hidden: settings.hidden.clone().unwrap_or_default(),
             request_control: settings.request_control.unwrap_or(false),
@@ -200,15 +189,13 @@ impl Plan {
     }
 }
 
-impl StoreRules {
-    fn new(settings: &Settings) -> Self {
-        Self {
-            valid: settings.valid.clone().unwrap_or_default(),
-            ignored: settings.ignored.unwrap_or_default(),
-            revalidate: settings.revalidate.unwrap_or(false),
-            keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
-            no_store: settings.no_store.clone().unwrap_or_default(),
-        }
+/// What `redis_cache_store on` goes by.
+fn store_rules(settings: &Settings) -> StoreRules {
+    StoreRules {
+        valid: settings.valid.clone().unwrap_or_default(),
+        ignored: settings.ignored.unwrap_or_default(),
+        revalidate: settings.revalidate.unwrap_or(false),
+        keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
     }
 }
 

@@ -6,6 +6,7 @@ use super::Template;
 use super::tls::Protocols;
 use super::upstream::Target;
 use crate::key::Hash;
+use crate::policy::{Ignored, Validity};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Secret;
 
@@ -38,32 +39,6 @@ pub struct KeySetting {
     pub hash: Hash,
     /// `prefix=`; empty where it is left out.
     pub prefix: Vec<u8>,
-}
-
-/// The answers that a lifetime of `redis_cache_valid` is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// Those with this status.
-    Status(u16),
-    /// `any`.
-    Any,
-}
-
-/// `redis_cache_ignore_headers`: fields of an answer that do not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ignored {
-    /// `X-Accel-Expires`.
-    pub accel_expires: bool,
-    /// `Expires`.
-    pub expires: bool,
-    /// `Cache-Control`.
-    pub cache_control: bool,
-    /// `CDN-Cache-Control`.
-    pub cdn_cache_control: bool,
-    /// `Set-Cookie`.
-    pub set_cookie: bool,
-    /// `Vary`.
-    pub vary: bool,
 }
 
 macro_rules! settings {

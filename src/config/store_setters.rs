@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::setters::{add_conditions, first, on_or_off, once, ranged, wrong};
-use super::settings::{Ignored, Settings, Validity};
+use super::settings::Settings;
 use super::{Environment, value};
-use crate::policy::is_never_stored;
+use crate::policy::{Ignored, Validity, is_never_stored};
 
 /// A time for which something is kept.
 fn lifetime(text: &str, least: Duration) -> Result<Duration, String> {

@@ -2,8 +2,8 @@
 
 use sfv::{DictSerializer, KeyRef, RefBareItem, StringRef};
 
-use super::{Field, LINE, Stored, decode, is_kept};
-use crate::http::field_values;
+use super::{LINE, Stored, decode, is_kept};
+use crate::http::{Field, field_values};
 use crate::reason::StoreReason;
 
 const V: &KeyRef = KeyRef::constant("v");

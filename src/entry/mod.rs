@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 pub use encode::{Head, marker, tombstone};
 pub use facts::{Facts, LINE};
 
-use crate::http::{field_values, hop_by_hop};
+use crate::http::{Field, field_values, hop_by_hop};
 use crate::reason::Reason;
 
 /// The largest head (status line and fields) of the http form, in bytes.
@@ -47,22 +47,6 @@ pub struct Page<'a> {
     pub facts: Facts,
     /// The body.
     pub body: &'a [u8],
-}
-
-/// A field line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
-    /// The name, a token.
-    pub name: &'a str,
-    /// The value, without CR, LF or NUL.
-    pub value: &'a [u8],
-}
-
-impl Field<'_> {
-    /// Whether it is called `name`.
-    pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
 }
 
 impl<'a> Page<'a> {

@@ -1,16 +1,17 @@
 //! Rules of HTTP that need no nginx: lists, Cache-Control, freshness and age (RFC 9111), Vary,
-//! content codings, ranges, hop-by-hop fields, references to other pages.
+//! content codings, field lines, ranges, hop-by-hop fields, references to other pages.
 
 pub mod cache_control;
 pub mod cache_status;
 pub mod coding;
+pub mod field;
 pub mod freshness;
 pub mod hop_by_hop;
 pub mod range;
 pub mod uri;
 pub mod vary;
 
-use crate::entry::Field;
+pub use field::{Field, field_value, field_values};
 
 /// The members of a list-based field value (RFC 9110 5.6.1): split at commas outside quoted
 /// strings, trimmed, empty members left out.
@@ -30,16 +31,6 @@ pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         })
         .map(<[u8]>::trim_ascii)
         .filter(|member| !member.is_empty())
-}
-
-/// The values of all lines of `name`.
-pub fn field_values<'a>(fields: &[Field<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    fields.iter().filter(move |field| field.is(name)).map(|field| field.value)
-}
-
-/// The value of the first line of `name`.
-pub fn field_value<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a [u8]> {
-    field_values(fields, name).next()
 }
 
 /// Milliseconds since 1970 of an HTTP date in any of its three formats (RFC 9110 5.6.7).

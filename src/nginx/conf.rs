@@ -1,35 +1,24 @@
-//! Configuration of http and location levels, and what `nginx -t` checks across them.
+//! What a configuration holds, of the http block and of each location: records that all rooms read.
 
+use std::any::Any;
 use std::cell::RefCell;
-use std::ffi::c_char;
-use std::ptr;
 
-use ngx::core::NGX_CONF_ERROR;
-use ngx::ffi::{
-    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_t, ngx_http_compile_complex_value,
-    ngx_http_compile_complex_value_t, ngx_http_complex_value_t, ngx_http_core_srv_conf_t,
-    ngx_str_t,
-};
-use ngx::http::{
-    HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf, HttpModuleServerConf,
-    NgxHttpCoreModule,
-};
+use ngx::ffi::{ngx_http_complex_value_t, ngx_http_core_srv_conf_t};
+use ngx::http::{HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf};
 
-use super::names::{Resolved, Resolver};
-use super::shared::Zone;
-use super::tls::TlsContext;
-use super::worker::Worker;
-use super::{Module, NAME, bytes_of, checks, handler, rc};
-use crate::config::{
-    self, Connections, Directive, Door, Environment, Plan, Settings, Template, UpstreamSettings,
-};
+use super::Module;
+use super::io::resolver::Resolver;
+use super::io::tls::TlsContext;
+use super::io::zone::Zone;
+use crate::config::{Connections, Plan, Settings, UpstreamSettings};
+use crate::engine::schedule::Resolved;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::pending::Pending;
 
 /// Configuration of the http block: what locations share, and the state of the worker process.
 #[derive(Default)]
-pub(super) struct MainConf {
-    /// Compiled strings with variables; a [`Template`] is an index.
+pub(in crate::nginx) struct MainConf {
+    /// Compiled strings with variables; a [`Template`](crate::config::Template) is an index.
     pub templates: Vec<ngx_http_complex_value_t>,
     /// Every `redis_cache_upstream`.
     pub upstreams: Vec<UpstreamSettings>,
@@ -46,14 +35,14 @@ pub(super) struct MainConf {
     pub gunzip_index: Option<usize>,
     /// Answers of the resolver that are not taken up yet.
     pub resolved: RefCell<Vec<Resolved>>,
-    /// What the worker process holds; empty in the master.
-    pub worker: RefCell<Option<Box<Worker>>>,
+    /// What the worker process holds, which [`super::worker`] alone knows; empty in the master.
+    pub process: RefCell<Option<Box<dyn Any>>>,
 }
 
 /// One endpoint, the addresses that it names resolved.
-pub(super) struct EndpointConf {
+pub(in crate::nginx) struct EndpointConf {
     pub connections: Connections,
-    addresses: Vec<(Address, Vec<ServerAddr>)>,
+    pub addresses: Vec<(Address, Vec<ServerAddr>)>,
     /// Who resolves its names while nginx runs.
     pub resolver: Option<Resolver>,
     /// Its name in the error log.
@@ -63,11 +52,6 @@ pub(super) struct EndpointConf {
 }
 
 impl EndpointConf {
-    /// The name that the certificate of a server must be for.
-    pub fn tls_name<'a>(&'a self, server: &'a Address) -> &'a str {
-        self.connections.tls.as_ref().map_or("", |tls| tls.name_for(server))
-    }
-
     /// Where a server is, as far as it is known without asking anybody.
     pub fn addresses_of(&self, server: &Address) -> Vec<ServerAddr> {
         match self.addresses.iter().find(|(known, _)| known == server) {
@@ -79,10 +63,10 @@ impl EndpointConf {
 
 /// Configuration of a location.
 #[derive(Default)]
-pub(super) struct LocationConf {
-    settings: Settings,
+pub(in crate::nginx) struct LocationConf {
+    pub settings: Settings,
     /// File and line of `redis_cache_pass`.
-    written_at: String,
+    pub written_at: String,
     /// File and line where the location or the server begins.
     pub begins_at: String,
     /// Present where `redis_cache_pass` or `redis_cache` looks up.
@@ -90,267 +74,20 @@ pub(super) struct LocationConf {
 }
 
 /// A plan and its place in the endpoints.
-pub(super) struct ActivePlan {
+pub(in crate::nginx) struct ActivePlan {
     pub plan: Plan,
     pub endpoint: usize,
 }
 
 /// One `redis_cache_pass`, for the checks across locations.
-pub(super) struct Site {
+pub(in crate::nginx) struct Site {
     pub server: *mut ngx_http_core_srv_conf_t,
     pub location: String,
     pub fallback: Option<String>,
     pub written_at: String,
 }
 
-/// What directives need of nginx.
-pub(super) struct ConfEnvironment<'a> {
-    pub cf: *mut ngx_conf_t,
-    pub templates: &'a mut Vec<ngx_http_complex_value_t>,
-}
-
-impl Environment for ConfEnvironment<'_> {
-    fn template(&mut self, text: &[u8]) -> Result<Template, String> {
-        // SAFETY: `cf` is nginx's context during parsing; the copy of the text lives in its
-        // pool as long as the compiled value; an all-zero compiled value is a valid one.
-        unsafe {
-            let mut text =
-                ngx_str_t::from_bytes((*self.cf).pool, text).ok_or("is out of memory")?;
-            let mut value: ngx_http_complex_value_t = std::mem::zeroed();
-            let mut compile = ngx_http_compile_complex_value_t {
-                cf: self.cf,
-                value: &raw mut text,
-                complex_value: &raw mut value,
-                ..std::mem::zeroed()
-            };
-            if ngx_http_compile_complex_value(&raw mut compile) != rc::OK {
-                return Err("has a string whose variables are wrong".to_owned());
-            }
-            self.templates.push(value);
-        }
-        Ok(Template(self.templates.len() - 1))
-    }
-
-    fn warn(&mut self, sentence: &str) {
-        ngx::ngx_conf_log_error!(NGX_LOG_WARN, self.cf, "{NAME}: {sentence}");
-    }
-
-    fn read_file(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        // SAFETY: `cf` is nginx's context during parsing; the name is copied with a NUL behind
-        // it, as ngx_conf_full_name wants it.
-        let full = unsafe {
-            let with_nul = [path.as_bytes(), b"\0"].concat();
-            let mut name =
-                ngx_str_t::from_bytes((*self.cf).pool, &with_nul).ok_or("is out of memory")?;
-            name.len -= 1;
-            if ngx_conf_full_name((*self.cf).cycle, &raw mut name, 1) != rc::OK {
-                return Err("is out of memory".to_owned());
-            }
-            String::from_utf8_lossy(bytes_of(name)).into_owned()
-        };
-        let size = std::fs::metadata(&full).map(|found| found.len());
-        match size.and_then(|size| if size <= 65536 { std::fs::read(&full) } else { Ok(vec![]) }) {
-            Ok(content) => Ok(content),
-            Err(error) => Err(format!("cannot read {full}: {error}")),
-        }
-    }
-}
-
-/// The directive that is being parsed, and its arguments.
-///
-/// # Safety
-/// `cf` is nginx's context during parsing.
-pub(super) unsafe fn words_of<'a>(cf: *mut ngx_conf_t) -> Vec<&'a [u8]> {
-    // SAFETY: `cf` is valid, and its arguments are an array of strings.
-    unsafe { (*(*cf).args).as_slice::<ngx_str_t>().iter().map(|word| bytes_of(*word)).collect() }
-}
-
-/// The file and line that is being parsed.
-///
-/// # Safety
-/// `cf` is nginx's context during parsing.
-pub(super) unsafe fn place_of(cf: *mut ngx_conf_t) -> String {
-    // SAFETY: `cf` is valid, and its file is null or that which is being read.
-    unsafe {
-        let Some(file) = (*cf).conf_file.as_ref() else { return String::new() };
-        format!("{}:{}", String::from_utf8_lossy(bytes_of(file.file.name)), file.line)
-    }
-}
-
-/// Applies one directive to a location configuration.
-///
-/// # Safety
-/// `cf` is nginx's context during parsing.
-pub(super) unsafe fn apply(
-    cf: *mut ngx_conf_t,
-    directive: &Directive,
-    conf: &mut LocationConf,
-) -> Result<(), String> {
-    // SAFETY: `cf` is valid, and its arguments are an array of strings of which the first is
-    // the name of the directive.
-    unsafe {
-        let main = Module::main_conf_mut(&*cf).ok_or("there is no http block")?;
-        let words = words_of(cf);
-        let arguments = words.get(1..).unwrap_or_default();
-        let had_handler = conf.settings.pass.is_some();
-        let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
-        directive.apply(&mut conf.settings, arguments, &mut environment)?;
-        if conf.settings.pass.is_some() && matches!(conf.settings.in_place, Some(Some(_))) {
-            return Err("\"redis_cache\" and \"redis_cache_pass\" stand in one location: \
-                the request would be looked up twice"
-                .to_owned());
-        }
-        if conf.settings.pass.is_some() && !had_handler {
-            let core = NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?;
-            if core.handler.is_some() {
-                return Err(format!("\"redis_cache_pass\" {BESIDE}"));
-            }
-            core.handler = Some(handler::content_handler);
-            conf.written_at = place_of(cf);
-        }
-    }
-    Ok(())
-}
-
-const BESIDE: &str = "stands beside another content handler (proxy_pass, return, memcached_pass, \
-    ...) of the same location: move that one into the location of redis_cache_fallback";
-
-/// Merges a location configuration with the level around it.
-///
-/// # Safety
-/// `cf` is nginx's context; the others are configurations that `create_loc_conf` made.
-pub(super) unsafe fn merge(
-    cf: *mut ngx_conf_t,
-    around: *mut LocationConf,
-    conf: *mut LocationConf,
-) -> *mut c_char {
-    // SAFETY: the caller guarantees that all three are valid and distinct.
-    let result = unsafe { try_merge(cf, &*around, &mut *conf) };
-    match result {
-        Ok(()) => ptr::null_mut(),
-        Err(sentence) => {
-            ngx::ngx_conf_log_error!(NGX_LOG_EMERG, cf, "{NAME}: {sentence}");
-            NGX_CONF_ERROR as *mut c_char
-        }
-    }
-}
-
-unsafe fn try_merge(
-    cf: *mut ngx_conf_t,
-    around: &LocationConf,
-    conf: &mut LocationConf,
-) -> Result<(), String> {
-    conf.settings.inherit(&around.settings);
-    // SAFETY: `cf` is nginx's context while it merges; the core module's configurations of
-    // this level exist and are merged already.
-    let (main, core, server) = unsafe {
-        (
-            Module::main_conf_mut(&*cf).ok_or("there is no http block")?,
-            NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?,
-            NgxHttpCoreModule::server_conf_mut(&*cf).ok_or("there is no server")?,
-        )
-    };
-    // `if` and `limit_except` are locations of their own and take the handler over.
-    if core.noname() != 0 && conf.settings.pass.is_none() && core.handler.is_none() {
-        if let Some(endpoint) = &around.settings.pass {
-            conf.settings.pass = Some(endpoint.clone());
-            conf.written_at.clone_from(&around.written_at);
-            core.handler = Some(handler::content_handler);
-        }
-    }
-    // SAFETY: the core module's configuration is merged.
-    let resolver = unsafe { Resolver::of(core) };
-    let Some(endpoint) = &conf.settings.pass else {
-        plan_in_place(cf, main, conf, resolver)?;
-        // SAFETY: `cf` is nginx's context, and the core module's configuration is merged.
-        unsafe { checks::warn_of_files(cf, core, conf) };
-        return Ok(());
-    };
-    let place = &conf.written_at;
-    if !core.handler.is_some_and(|found| ptr::fn_addr_eq(found, handler::CONTENT_HANDLER)) {
-        return Err(format!("\"redis_cache_pass\" in {place} {BESIDE}"));
-    }
-    let in_place = |sentence| format!("\"redis_cache_pass\" in {place}: {sentence}");
-    let plan =
-        Plan::new(&conf.settings, Door::Pass, endpoint, &main.upstreams).map_err(in_place)?;
-    // SAFETY: `cf` is nginx's context.
-    let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(in_place)?;
-    main.stores |= plan.store.is_some();
-    // SAFETY: the core module's configuration is merged.
-    unsafe { checks::warn_of_bare_error_page(cf, core, &plan) };
-    main.sites.push(Site {
-        server,
-        // SAFETY: the name of a location lives as long as the configuration.
-        location: String::from_utf8_lossy(unsafe { bytes_of(core.name) }).into_owned(),
-        fallback: plan.fallback.clone(),
-        written_at: place.clone(),
-    });
-    conf.plan = Some(ActivePlan { plan, endpoint });
-    Ok(())
-}
-
-/// The plan of `redis_cache`.
-fn plan_in_place(
-    cf: *mut ngx_conf_t,
-    main: &mut MainConf,
-    conf: &mut LocationConf,
-    resolver: Option<Resolver>,
-) -> Result<(), String> {
-    let Some(Some(endpoint)) = &conf.settings.in_place else { return Ok(()) };
-    let named = |sentence| format!("\"redis_cache\": {sentence}");
-    let plan =
-        Plan::new(&conf.settings, Door::InPlace, endpoint, &main.upstreams).map_err(named)?;
-    // SAFETY: `cf` is nginx's context.
-    let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(named)?;
-    main.looks_up_in_place = true;
-    main.stores |= plan.store.is_some();
-    conf.plan = Some(ActivePlan { plan, endpoint });
-    Ok(())
-}
-
 impl MainConf {
-    /// The index of an endpoint; all its uses must agree on its settings.
-    ///
-    /// # Safety
-    /// `cf` is nginx's context during parsing.
-    unsafe fn endpoint(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        wanted: &Connections,
-        resolver: Option<Resolver>,
-    ) -> Result<usize, String> {
-        let same = |known: &EndpointConf| known.connections.upstream.is_same_as(&wanted.upstream);
-        if let Some(at) = self.endpoints.iter().position(same) {
-            let known = self.endpoints.get_mut(at);
-            let known = known.map(|known| {
-                known.resolver = known.resolver.or(resolver);
-                &*known
-            });
-            return match known.and_then(|known| config::conflict(&known.connections, wanted)) {
-                Some(sentence) => Err(sentence),
-                None => Ok(at),
-            };
-        }
-        let resolve = |address: &Address| match address.resolve() {
-            Ok(found) => Ok((address.clone(), found)),
-            Err(error) => Err(format!("cannot resolve {address}: {error}")),
-        };
-        let addresses: Result<Vec<_>, _> =
-            wanted.upstream.addresses().into_iter().map(resolve).collect();
-        let (addresses, name) = (addresses?, wanted.upstream.to_string());
-        // SAFETY: the caller guarantees it.
-        let context = |settings| unsafe { TlsContext::new(cf, settings) };
-        let tls = wanted.tls.as_ref().map(context).transpose()?;
-        self.endpoints.push(EndpointConf {
-            connections: wanted.clone(),
-            addresses,
-            resolver,
-            name,
-            tls,
-        });
-        Ok(self.endpoints.len() - 1)
-    }
-
     /// The late invalidations of an endpoint, in a worker.
     pub fn pending(&self, endpoint: usize) -> Pending {
         // SAFETY: a worker runs when nginx has made the zone.

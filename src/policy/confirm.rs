@@ -1,10 +1,10 @@
 //! The application confirmed a stored page with 304: what becomes of the page (RFC 9111 sections 3.2
 //! and 4.3).
 
-use super::{Received, Reuse, Storable, store};
-use crate::config::StoreRules;
-use crate::entry::{Field, Page};
-use crate::http::{field_value, freshness};
+use super::{Received, Reuse, Storable, StoreRules, age_of, store};
+use crate::entry::Page;
+use crate::http::freshness::{initial_age, seconds};
+use crate::http::{Field, field_value};
 use crate::reason::StoreReason;
 
 /// Fields of a 304 that are not stored, and yet say whether and how long the page may be.
@@ -32,7 +32,7 @@ pub fn confirm<'a>(
 ) -> (Result<Storable, StoreReason>, Reuse) {
     let Confirmation { received, asked, arrived, coding_accepted } = *confirmation;
     if !names(page, received) {
-        let age = freshness::age_of(page, arrived);
+        let age = age_of(page, arrived);
         return (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted });
     }
     page.update(received);
@@ -40,7 +40,7 @@ pub fn confirm<'a>(
     let fields: Vec<Field<'_>> = page.fields().iter().chain(decisive).copied().collect();
     let answer = Received { status: page.status, fields: &fields, asked, arrived };
     let judged = store(&answer, rules, request_has);
-    let age = Some(seconds(freshness::initial_age(&fields, asked, arrived)));
+    let age = Some(seconds(initial_age(&fields, asked, arrived)));
     let ttl = judged.as_ref().ok().map(|page| seconds(page.fresh.saturating_sub(page.age)));
     (judged, Reuse { age, ttl, coding_accepted })
 }
@@ -55,17 +55,13 @@ fn names(page: &Page<'_>, received: &[Field<'_>]) -> bool {
     }
 }
 
-fn seconds(millis: i64) -> u64 {
-    u64::try_from(millis / 1000).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Ignored;
     use crate::entry::{Stored, decode};
+    use crate::policy::Ignored;
 
     const NOW: i64 = 1_000_000;
 
@@ -85,7 +81,6 @@ mod tests {
             ignored: Ignored::default(),
             revalidate: true,
             keep: Duration::ZERO,
-            no_store: Vec::new(),
         };
         let (stored, reuse) = confirm(&mut page, &confirmation, &rules, |_| false);
         (stored.map(|storable| storable.fresh), reuse)

@@ -2,16 +2,20 @@
 //! this stored page answer it ([`reuse()`]), may its answer be stored as far as the request
 //! ([`fill()`]) and the answer ([`store()`], [`confirm()`]) say, and where does it go ([`place()`])?
 
+mod age;
 mod confirm;
 mod fill;
 mod look_up;
 mod place;
 mod reuse;
+mod rules;
 mod store;
 
+pub use age::{age_of, freshness_of};
 pub use confirm::{Confirmation, confirm};
 pub use fill::{FillFacts, fill};
 pub use look_up::{RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
 pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
+pub use rules::{Ignored, StoreRules, Validity};
 pub use store::{Received, Storable, has_validator, invalidates, is_never_stored, store};

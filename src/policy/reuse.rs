@@ -1,9 +1,10 @@
 //! May this stored page answer this request? RFC 9111 section 4, as far as a page that came
 //! whole out of Redis is concerned.
 
+use super::freshness_of;
 use crate::entry::Page;
 use crate::http::cache_control::RequestControl;
-use crate::http::{coding, freshness, vary};
+use crate::http::{coding, vary};
 use crate::reason::{Reason, Status};
 
 /// What the decision needs to know of the client's request.
@@ -62,7 +63,7 @@ pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Verdict {
             return Verdict::No(Reason::Collision);
         }
     }
-    let fresh = freshness::of(page, now).and_then(|(age, ttl)| {
+    let fresh = freshness_of(page, now).and_then(|(age, ttl)| {
         if satisfies(&client.control, age, ttl) { Ok((age, ttl)) } else { Err(Reason::Reload) }
     });
     match (fresh, selects(page, client)) {

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use crate::config::{StoreRules, Validity};
-use crate::entry::Field;
+use super::StoreRules;
 use crate::http::cache_control::CacheControl;
 use crate::http::freshness::{self, millis};
-use crate::http::{date_millis, field_value, field_values, list_members};
+use crate::http::{Field, date_millis, field_value, field_values, list_members};
 use crate::reason::StoreReason;
 
 /// An answer of the application, as it arrived.
@@ -213,17 +212,6 @@ pub fn has_validator(fields: &[Field<'_>]) -> bool {
 
 fn whole_millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-impl StoreRules {
-    /// `redis_cache_valid` for a status; the first that fits counts.
-    fn validity(&self, status: u16) -> Option<Duration> {
-        let fits = |what: &Validity| match what {
-            Validity::Status(wanted) => *wanted == status,
-            Validity::Any => true,
-        };
-        self.valid.iter().find(|(what, _)| fits(what)).map(|(_, time)| *time)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! Commands that no request waits for: signs of life, and what is asked to know the servers.
 
+use redis::Value;
+
 use super::command::encode;
+use super::error_reply;
+use super::reader::Frame;
+use crate::fault::Fault;
+use crate::reason::Reason;
 
 /// What an errand is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,5 +56,18 @@ impl Errand {
         let mut command = Vec::new();
         encode(&mut command, arguments);
         Self { task, command }
+    }
+}
+
+/// The reply to an errand.
+pub fn reply(frame: Frame) -> Result<Value, Fault> {
+    match frame {
+        Frame::Value(bytes) => Ok(Value::BulkString(bytes.to_vec())),
+        Frame::Other(reply) => {
+            redis::parse_redis_value(&reply).map_err(|_| Reason::Protocol.into())
+        }
+        Frame::Nil => Ok(Value::Nil),
+        Frame::Error(code, text) => Err(error_reply::fault(&code, &text, &[])),
+        Frame::Skipped(_) | Frame::Push(_) => Err(Reason::Protocol.into()),
     }
 }

@@ -34,6 +34,28 @@ pub fn reason(code: &str, text: &str) -> Reason {
     }
 }
 
+/// Where a server of a cluster says that a key is
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// For this once (ASK), not for good (MOVED).
+    pub is_ask: bool,
+    /// The slot and the address, as the server wrote them.
+    pub target: String,
+}
+
+impl Redirect {
+    /// The redirection that an error reply is, if it is one.
+    pub fn parse(code: &str, text: &str) -> Option<Self> {
+        let is_ask = match code {
+            "MOVED" => false,
+            "ASK" => true,
+            _ => return None,
+        };
+        Some(Self { is_ask, target: text.to_owned() })
+    }
+}
+
 /// Whether the server does not know the command, or a proxy does not pass it on.
 fn is_unknown_command(code: &str, text: &str) -> bool {
     match code {

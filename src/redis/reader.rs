@@ -8,6 +8,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use self::scan::{Scan, line, number};
 use crate::reason::Reason;
 
 /// Room for one read, in bytes.
@@ -22,8 +23,8 @@ pub const SMALL: usize = 64 * 1024;
 /// The same where a large one is expected, such as the slots of a cluster.
 pub const LARGE: usize = 1024 * 1024;
 
-/// How deep such a reply may nest.
-const MAX_DEPTH: usize = 8;
+/// The longest first line of a string: its length.
+const MAX_LENGTH_LINE: usize = 32;
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +69,22 @@ enum State {
 pub struct Reader {
     buffer: BytesMut,
     state: State,
+    /// How far the reply at the beginning of the buffer was looked at.
+    scan: Scan,
+    /// The bytes of attributes that were read in front of it.
+    attributes: usize,
     largest: usize,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { buffer: BytesMut::new(), state: State::Frame, largest: SMALL }
+        Self {
+            buffer: BytesMut::new(),
+            state: State::Frame,
+            scan: Scan::default(),
+            attributes: 0,
+            largest: SMALL,
+        }
     }
 }
 
@@ -91,14 +102,15 @@ impl Reader {
         }
     }
 
-    /// Takes replies that are not strings up to [`SMALL`] or [`LARGE`] bytes.
+    /// Takes replies that are not strings up to [`SMALL`] or [`LARGE`] bytes, and as many bytes of
+    /// attributes in front of any reply.
     pub fn expect(&mut self, largest: usize) {
         self.largest = largest;
     }
 
     /// Whether it is between two replies, and nothing unread lies in the buffer.
     pub fn is_at_rest(&self) -> bool {
-        matches!(self.state, State::Frame) && self.buffer.is_empty()
+        matches!(self.state, State::Frame) && self.buffer.is_empty() && self.attributes == 0
     }
 
     /// The next whole reply; `None` asks for more bytes. `admit` decides over a string when its
@@ -139,26 +151,42 @@ impl Reader {
     }
 
     fn next_frame(&mut self, admit: impl FnOnce(usize) -> Admit) -> Result<Option<Frame>, Reason> {
-        let Some(kind) = self.buffer.first().copied() else { return Ok(None) };
-        if kind == b'$' {
-            return self.next_string(admit);
-        }
-        let Some(length) = skip(&self.buffer, 0)? else {
-            return if self.buffer.len() > self.largest { Err(Reason::Protocol) } else { Ok(None) };
-        };
-        let frame = self.buffer.split_to(length);
-        Ok(Some(match kind {
-            b'_' => Frame::Nil,
-            b'-' | b'!' => error(&frame),
-            b'>' => Frame::Push(frame.freeze()),
+        loop {
+            let Some(kind) = self.buffer.first().copied() else { return Ok(None) };
+            if kind == b'$' {
+                return self.next_string(admit);
+            }
+            let Some(length) = self.scan.end_of(&self.buffer)? else {
+                let is_too_long = self.buffer.len() > self.largest;
+                return if is_too_long { Err(Reason::Protocol) } else { Ok(None) };
+            };
+            let frame = self.buffer.split_to(length);
+            self.scan = Scan::default();
             // An attribute stands in front of the reply that it speaks of.
-            b'|' => return self.next_frame(admit),
-            _ => Frame::Other(frame.freeze()),
-        }))
+            if kind == b'|' {
+                self.attributes += length;
+                if self.attributes > self.largest {
+                    return Err(Reason::Protocol);
+                }
+                continue;
+            }
+            self.attributes = 0;
+            return Ok(Some(match kind {
+                b'_' => Frame::Nil,
+                b'-' | b'!' => error(&frame),
+                b'>' => Frame::Push(frame.freeze()),
+                _ => Frame::Other(frame.freeze()),
+            }));
+        }
     }
 
     fn next_string(&mut self, admit: impl FnOnce(usize) -> Admit) -> Result<Option<Frame>, Reason> {
-        let Some((line, head)) = line(&self.buffer, 0)? else { return Ok(None) };
+        let begin = self.buffer.get(..MAX_LENGTH_LINE).unwrap_or(&self.buffer);
+        let Some((line, head)) = line(begin, 0)? else {
+            let is_too_long = begin.len() == MAX_LENGTH_LINE;
+            return if is_too_long { Err(Reason::Protocol) } else { Ok(None) };
+        };
+        self.attributes = 0;
         if line == b"-1" {
             let _ = self.buffer.split_to(head);
             return Ok(Some(Frame::Nil));
@@ -203,76 +231,6 @@ fn strip_terminator(body: &mut BytesMut) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The line behind the type byte at `at`, and where it ends.
-fn line(input: &[u8], at: usize) -> Result<Option<(&[u8], usize)>, Reason> {
-    let rest = input.get(at + 1..).unwrap_or_default();
-    let Some(end) = rest.iter().take(LARGE).position(|&byte| byte == b'\n') else {
-        return Ok(None);
-    };
-    let line = rest.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Reason::Protocol)?;
-    if line.contains(&b'\r') { Err(Reason::Protocol) } else { Ok(Some((line, at + end + 2))) }
-}
-
-/// A length or a count: digits alone, as Redis writes them.
-fn number(digits: &[u8]) -> Result<usize, Reason> {
-    if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Reason::Protocol);
-    }
-    let text = std::str::from_utf8(digits).map_err(|_| Reason::Protocol)?;
-    text.parse().map_err(|_| Reason::Protocol)
-}
-
-/// Where the reply at the beginning of `input` ends; `None` where it is not whole yet.
-fn skip(input: &[u8], depth: usize) -> Result<Option<usize>, Reason> {
-    if depth > MAX_DEPTH {
-        return Err(Reason::Protocol);
-    }
-    let Some(kind) = input.first() else { return Ok(None) };
-    if !b"$!=*~>%|+-:,#_(".contains(kind) {
-        return Err(Reason::Protocol);
-    }
-    let Some((line, head)) = line(input, 0)? else { return Ok(None) };
-    match kind {
-        b'$' | b'!' | b'=' if line != b"-1" => {
-            let end = head.checked_add(number(line)?).ok_or(Reason::Protocol)?;
-            if end > LARGE {
-                return Err(Reason::Protocol);
-            }
-            match input.get(end..end + 2) {
-                Some(b"\r\n") => Ok(Some(end + 2)),
-                Some(_) => Err(Reason::Protocol),
-                None => Ok(None),
-            }
-        }
-        b'*' | b'~' | b'>' | b'%' | b'|' if line != b"-1" => {
-            let members = number(line)?;
-            let twice = matches!(kind, b'%' | b'|');
-            let members = if twice { members.checked_mul(2) } else { Some(members) };
-            skip_members(input, head, members.unwrap_or(usize::MAX), depth)
-        }
-        _ => Ok(Some(head)),
-    }
-}
-
-fn skip_members(
-    input: &[u8],
-    head: usize,
-    members: usize,
-    depth: usize,
-) -> Result<Option<usize>, Reason> {
-    if members > LARGE {
-        return Err(Reason::Protocol);
-    }
-    let mut end = head;
-    for _ in 0..members {
-        match skip(input.get(end..).unwrap_or_default(), depth + 1)? {
-            Some(length) => end += length,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(end))
-}
-
 fn error(frame: &[u8]) -> Frame {
     let mut lines = frame.splitn(2, |&byte| byte == b'\n');
     let first = lines.next().unwrap_or_default();
@@ -283,5 +241,6 @@ fn error(frame: &[u8]) -> Frame {
     Frame::Error(code.to_owned(), rest.to_owned())
 }
 
+mod scan;
 #[cfg(test)]
 mod tests;

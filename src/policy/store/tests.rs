@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Ignored;
+use crate::policy::{Ignored, Validity};
 
 /// When every answer below arrives; its Date, if it has one, is [`DATE`].
 const NOW: i64 = 784_111_777_000;
@@ -13,7 +13,6 @@ fn rules() -> StoreRules {
         ignored: Ignored::default(),
         revalidate: false,
         keep: Duration::from_secs(3600),
-        no_store: Vec::new(),
     }
 }
 

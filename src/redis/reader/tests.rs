@@ -164,3 +164,29 @@ fn an_unwanted_string_is_dropped_as_it_arrives() {
     reader.space().extend_from_slice(b"$2000000\r\n");
     assert_eq!(reader.next(|_| Admit::Refuse), Err(Reason::TooLarge));
 }
+
+#[test]
+fn attributes_stand_in_front_of_a_reply() {
+    let two = b"|1\r\n+ttl\r\n:3600\r\n|0\r\n$1\r\nx\r\n";
+    assert_eq!(read(two, &[1]), Ok(vec![Frame::Value(Bytes::from_static(b"x"))]));
+    let inside = b"*2\r\n|1\r\n+ttl\r\n:1\r\n:1\r\n:2\r\n";
+    assert_eq!(read(inside, &[3]), Ok(vec![Frame::Other(Bytes::from_static(inside))]));
+}
+
+#[test]
+fn attributes_without_end_are_no_reply() {
+    let endless = b"|0\r\n".repeat(1_000_000);
+    for sizes in [[64 * 1024], [4 * 1024 * 1024]] {
+        assert_eq!(read(&endless, &sizes), Err(Reason::Protocol));
+    }
+}
+
+#[test]
+fn aggregates_nest_to_a_depth_and_no_further() {
+    let nested = |depth: usize| [b"*1\r\n".repeat(depth), b":1\r\n".to_vec()].concat();
+    assert!(read(&nested(8), &[5]).is_ok());
+    for kind in [&b"*1\r\n"[..], b"~1\r\n", b"%1\r\n+k\r\n", b"*1\r\n|1\r\n+k\r\n"] {
+        let endless = kind.repeat(100_000);
+        assert_eq!(read(&endless, &[usize::MAX]), Err(Reason::Protocol), "{kind:?}");
+    }
+}

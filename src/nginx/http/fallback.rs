@@ -1,0 +1,102 @@
+//! Everything but a hit: the application answers, in the named location or in place. After a miss
+//! its answer may be stored, by this module or by the application itself, which is told the key.
+
+use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t, ngx_str_t};
+
+use crate::config::Door;
+use crate::key::header_form;
+use crate::nginx::http::fate::Confirmable;
+use crate::nginx::http::fill;
+use crate::nginx::http::lookup::Lookup;
+use crate::nginx::sys::request::Request;
+use crate::nginx::sys::{OutOfMemory, list, rc, str_over};
+use crate::nginx::worker;
+use crate::reason::{Reason, Status};
+
+/// The header that hands the key to the application.
+pub(in crate::nginx) const KEY_HEADER: &[u8] = b"X-Redis-Cache-Key";
+const KEY_HEADER_LOWERCASE: &[u8] = b"x-redis-cache-key";
+
+/// Leaves for the application. The return code is for nginx's finalize: DONE once the named
+/// location has taken over, or the status where there is no fallback; DECLINED where the request
+/// goes on in place. `stale` is the stored page that the application may confirm.
+pub(in crate::nginx) fn leave(
+    lookup: Lookup,
+    reason: Reason,
+    stale: Option<Confirmable<'_>>,
+) -> ngx_int_t {
+    lookup.decide(reason);
+    if reason.status() == Status::Error {
+        worker::warn(lookup, reason);
+    }
+    let request = lookup.request();
+    if wants_only_a_stored_page(lookup, reason) {
+        return NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;
+    }
+    let prepared = fill::arm(lookup, reason, stale);
+    let handed = if request.is_main() { hand_over_key(lookup, reason) } else { Ok(()) };
+    if prepared.and(handed).is_err() {
+        return rc::INTERNAL_SERVER_ERROR;
+    }
+    if lookup.plan().door == Door::InPlace {
+        return rc::DECLINED;
+    }
+    let Some(name) = &lookup.plan().fallback else {
+        return ngx_int_t::try_from(reason.status_without_fallback()).unwrap_or(rc::ERROR);
+    };
+    let mut name = str_over(name.as_bytes());
+    // SAFETY: the request is alive and unanswered; the name lives as long as the configuration.
+    unsafe { ngx_http_named_location(request.as_ptr(), &raw mut name) }
+}
+
+/// Whether the request says `only-if-cached`, and is obeyed (RFC 9111 section 5.2.1.7).
+fn wants_only_a_stored_page(lookup: Lookup, reason: Reason) -> bool {
+    let request = lookup.request();
+    lookup.plan().request_control
+        && request.is_main()
+        && reason != Reason::Method
+        && request.control().only_if_cached
+}
+
+/// Sets or removes the header with the key.
+fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<(), OutOfMemory> {
+    let request = lookup.request();
+    strip(request)?;
+    let stores_itself = lookup.plan().store.is_some();
+    let may_fill = reason.may_fill() && request.is_get() && request.host_is_canonical();
+    if stores_itself || !may_fill || request.is_after_response() {
+        return Ok(());
+    }
+    let Some(value) = lookup.key().and_then(|key| header_form(&key.bytes)) else {
+        return Ok(());
+    };
+    // SAFETY: the request is the main one; the value is copied into its pool.
+    unsafe {
+        let value = ngx_str_t::from_bytes(request.pool(), &value).ok_or(OutOfMemory)?;
+        list::push(
+            &raw mut (*request.as_ptr()).headers_in.headers,
+            str_over(KEY_HEADER),
+            KEY_HEADER_LOWERCASE.as_ptr().cast_mut(),
+            value,
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether a field is the header of the key, also with `_` for `-`: CGI-like applications cannot
+/// tell the two apart.
+pub(in crate::nginx) fn is_key_header(name: &[u8]) -> bool {
+    name.len() == KEY_HEADER_LOWERCASE.len()
+        && name.iter().zip(KEY_HEADER_LOWERCASE).all(|(byte, wanted)| {
+            byte.eq_ignore_ascii_case(wanted) || (*byte == b'_' && *wanted == b'-')
+        })
+}
+
+/// Removes the header of the key from a main request.
+pub(in crate::nginx) fn strip(request: Request) -> Result<(), OutOfMemory> {
+    // SAFETY: the list is the main request's own, and nothing points at a field of this name.
+    unsafe {
+        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
+        list::remove(headers, request.pool(), is_key_header)
+    }
+}

@@ -1,0 +1,161 @@
+//! A request that is no hit goes on to the application: may its answer be stored, and how.
+
+use crate::entry::Head;
+use crate::http::Field;
+use crate::nginx::http::conditions;
+use crate::nginx::http::fate::{Armed, Confirmable, Fate};
+use crate::nginx::http::lookup::Lookup;
+use crate::nginx::sys::response::Response;
+use crate::nginx::sys::{OutOfMemory, now_millis};
+use crate::policy;
+use crate::policy::{FillFacts, LookedUp, Received, Storable};
+use crate::reason::{Reason, StoreReason};
+use crate::redis::write::Write;
+
+/// Prepares the request for what becomes of its answer; `stale` is the stored page that the
+/// application may confirm.
+pub(in crate::nginx) fn arm(
+    lookup: Lookup,
+    reason: Reason,
+    stale: Option<Confirmable<'_>>,
+) -> Result<(), OutOfMemory> {
+    let Some(rules) = &lookup.plan().store else { return Ok(()) };
+    let request = lookup.request();
+    if reason == Reason::Method {
+        if request.is_main() && request.is_unsafe() {
+            let key = lookup.key().map(|key| key.bytes.clone());
+            lookup.set_fate(Fate::Invalidates(key.into_iter().collect()));
+        }
+        return Ok(());
+    }
+    if request.is_after_response() {
+        lookup.settle(StoreReason::Redirect);
+        return Ok(());
+    }
+    let facts = FillFacts {
+        reason,
+        get: request.is_get(),
+        body: request.has_body(),
+        part: conditions::asks_for_a_part(request),
+        host: request.host_is_canonical(),
+        no_store: request.control().no_store,
+    };
+    if let Err(reason) = policy::fill(&facts) {
+        lookup.settle(reason);
+        return Ok(());
+    }
+    let mut armed = Armed { asked: now_millis(), stale: None, is_conditional: false };
+    // A subrequest shares the header of its main request, which is not to be changed for it.
+    if request.is_main() {
+        armed.is_conditional = conditions::take(request)?;
+        let may_confirm = |found: &Confirmable<'_>| {
+            rules.revalidate && policy::has_validator(found.page.fields())
+        };
+        if let Some(Confirmable { page, stale }) = stale.filter(may_confirm) {
+            conditions::add_validators(request, &page)?;
+            armed.stale = Some(stale);
+        }
+    }
+    lookup.set_fate(Fate::Armed(Box::new(armed)));
+    Ok(())
+}
+
+impl Armed {
+    /// Takes back what was done to the request for the application alone: parts that its answer
+    /// includes are asked for later, with the header of this request.
+    pub fn undo(&self, lookup: Lookup) -> Result<(), OutOfMemory> {
+        let asks = self.stale.is_some();
+        if asks { conditions::drop_validators(lookup.request()) } else { Ok(()) }
+    }
+}
+
+/// Another location answers than the one that was prepared: takes back what its lookup did to the
+/// request.
+pub(in crate::nginx) fn disarm(lookup: Lookup) -> Result<(), OutOfMemory> {
+    let is_armed = lookup.with_fate(|fate| matches!(fate, Fate::Armed(_)));
+    if !is_armed {
+        return Ok(());
+    }
+    let fate = lookup.set_fate(Fate::Settled(StoreReason::Redirect));
+    let Fate::Armed(armed) = fate else { return Ok(()) };
+    if lookup.request().is_main() {
+        conditions::restore(lookup.request());
+    }
+    armed.undo(lookup)
+}
+
+/// Whether and how the answer may be stored.
+pub(in crate::nginx) fn decide(
+    lookup: Lookup,
+    armed: &Armed,
+    response: &Response<'_>,
+) -> Result<Storable, StoreReason> {
+    let (plan, request) = (lookup.plan(), lookup.request());
+    let rules = plan.store.as_ref().ok_or(StoreReason::Internal)?;
+    if response.is_altered() {
+        return Err(StoreReason::Partial);
+    }
+    if request.is_cached() {
+        return Err(StoreReason::Cached);
+    }
+    let received = Received {
+        status: response.status,
+        fields: &response.received,
+        asked: armed.asked,
+        arrived: now_millis(),
+    };
+    let storable = policy::store(&received, rules, |name| request.has_header(name))?;
+    let holds = |&template| request.evaluate(template).is_none_or(policy::condition_holds);
+    if plan.no_store.iter().any(holds) {
+        return Err(StoreReason::Condition);
+    }
+    if response.length().is_some_and(|length| length > plan.max_size) {
+        return Err(StoreReason::TooLarge);
+    }
+    Ok(storable)
+}
+
+/// The head of the page to be stored.
+pub(in crate::nginx) fn head(
+    lookup: Lookup,
+    storable: &Storable,
+    (status, phrase): (u16, &[u8]),
+    fields: &[Field<'_>],
+    received: &[Field<'_>],
+) -> Result<Vec<u8>, StoreReason> {
+    let head = Head {
+        status,
+        phrase,
+        stored: now_millis().saturating_sub(storable.age),
+        fresh: storable.fresh,
+        swr: storable.swr,
+        sie: storable.sie,
+        key: lookup.key().and_then(|key| key.hashed_text.as_deref()),
+    };
+    head.encode(fields.iter().copied(), received)
+}
+
+/// What is written for a page that is complete.
+pub(in crate::nginx) fn place(
+    lookup: Lookup,
+    storable: &Storable,
+    value: Vec<u8>,
+) -> Result<Write, StoreReason> {
+    let key = &lookup.key().ok_or(StoreReason::Internal)?.bytes;
+    let request = lookup.request();
+    let placed = lookup.with_known(|known| {
+        let (reason, age) = (lookup.reason(), lookup.began().elapsed());
+        let looked_up = LookedUp { key, known, reason, age };
+        policy::place(&looked_up, storable, value, |name| request.header(name), random_hex)
+    });
+    placed.unwrap_or(Err(StoreReason::Internal))
+}
+
+/// 128 random bits in hexadecimal digits.
+pub(in crate::nginx) fn random_hex() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let mut out = Vec::new();
+    crate::key::push_hex(&mut out, &bytes);
+    String::from_utf8(out).ok()
+}

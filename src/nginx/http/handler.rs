@@ -1,0 +1,219 @@
+//! A lookup: begin, park, resume, decide. Its two doors are the content handler of
+//! `redis_cache_pass`, here, and the phase handler of `redis_cache` in [`super::in_place`].
+
+use std::borrow::Cow;
+
+use ngx::ffi::{
+    ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
+    ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t,
+    ngx_http_run_posted_requests, ngx_http_test_reading, ngx_int_t,
+};
+
+use crate::config::{Door, Format};
+use crate::engine::desk::Found;
+use crate::entry::{Page, Stored};
+use crate::nginx::conf::LocationConf;
+use crate::nginx::http::fate::{Confirmable, StalePage};
+use crate::nginx::http::lookup::{Asked, Decision, Lookup};
+use crate::nginx::http::{fallback, serve};
+use crate::nginx::sys::request::Request;
+use crate::nginx::sys::{NAME, now_millis, rc};
+use crate::nginx::worker;
+use crate::policy::{ClientFacts, Reuse, Stale, Variant, Verdict};
+use crate::reason::Reason;
+use crate::{entry, policy};
+
+type ContentHandler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
+
+/// The handler as one address, to be compared with.
+pub(in crate::nginx) const CONTENT_HANDLER: ContentHandler = content_handler;
+
+/// What a stored value is to a request.
+enum Outcome<'a> {
+    /// The body alone.
+    Raw(&'a [u8]),
+    /// A page.
+    Page(Page<'a>, Reuse),
+    /// A page that the application may confirm.
+    Stale(Page<'a>, Stale),
+    /// The page varies: the variant is to be asked for.
+    Varies(Variant),
+    /// Nothing.
+    No(Reason),
+}
+
+/// nginx's way in.
+pub(in crate::nginx) unsafe extern "C" fn content_handler(
+    request: *mut ngx_http_request_t,
+) -> ngx_int_t {
+    // SAFETY: nginx passes a live request.
+    let Some(request) = (unsafe { Request::new(request) }) else { return rc::ERROR };
+    let conf = LocationConf::of(request.raw());
+    let Some(plan) = conf.and_then(|conf| conf.plan.as_ref()) else { return rc::ERROR };
+    let Ok(lookup) = Lookup::begin(request, plan) else { return rc::INTERNAL_SERVER_ERROR };
+    if let Err(reason) = begin(lookup) {
+        return fallback::leave(lookup, reason, None);
+    }
+    match watch(request) {
+        Ok(()) => {
+            request.hold();
+            rc::DONE
+        }
+        Err(code) => code,
+    }
+}
+
+/// Decides whether to ask, and asks.
+pub(in crate::nginx) fn begin(lookup: Lookup) -> Result<(), Reason> {
+    let (request, plan) = (lookup.request(), lookup.plan());
+    let decided = policy::look_up(&request.facts(plan));
+    // The application may be told the key, or a page invalidated under it.
+    if let Ok(()) | Err(Reason::BypassCondition | Reason::Method) = decided {
+        let key = request.key(plan);
+        let key = key.map(|key| lookup.set_key(key));
+        decided?;
+        let key = key?;
+        let text = key.bytes.escape_ascii();
+        ngx::ngx_log_debug_http!(request, "{NAME}: look up {text}");
+        return worker::ask(lookup, Asked::First, &key.bytes);
+    }
+    decided
+}
+
+/// Has nginx notice a client that goes away while its request is parked.
+pub(in crate::nginx) fn watch(request: Request) -> Result<(), ngx_int_t> {
+    // SAFETY: the request and its connection are alive; the handlers are nginx's own, used as
+    // in its limit_req module.
+    unsafe {
+        if request.is_main() {
+            let read = (*request.connection()).read;
+            if ngx_handle_read_event(read, 0) != rc::OK {
+                return Err(rc::ERROR);
+            }
+            (*request.as_ptr()).read_event_handler = Some(ngx_http_test_reading);
+        }
+    }
+    Ok(())
+}
+
+/// Goes on with a request whose answer is there.
+///
+/// # Safety
+/// The lookup is that of a live, parked request that has just left the lot.
+pub(in crate::nginx) unsafe fn resume(lookup: Lookup, found: Found) {
+    let request = lookup.request();
+    let connection = request.connection();
+    request.set_as_log_context();
+    let asked = lookup.unpark();
+    // SAFETY: the request is alive until it is finalized here; the connection outlives it.
+    unsafe {
+        if request.is_main() {
+            (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading);
+        }
+        let in_place = lookup.plan().door == Door::InPlace;
+        match go_on(lookup, &asked, found) {
+            None => {}
+            Some(rc::DECLINED) if in_place => ngx_http_core_run_phases(request.as_ptr()),
+            Some(code) => {
+                if in_place {
+                    (*request.as_ptr()).write_event_handler = Some(ngx_http_request_empty_handler);
+                }
+                ngx_http_finalize_request(request.as_ptr(), code);
+            }
+        }
+        ngx_http_run_posted_requests(connection);
+    }
+}
+
+/// Answers the request or lets it go on; `None` where it was parked anew.
+fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
+    let request = lookup.request();
+    let outcome = match found {
+        Found::Fault(fault) => Outcome::No(lookup.fault(fault)),
+        Found::Done => Outcome::No(Reason::Protocol),
+        Found::Nil if matches!(asked, Asked::Variant(_)) => Outcome::No(Reason::Vary),
+        Found::Nil => Outcome::No(Reason::Absent),
+        Found::Held(held) => {
+            // SAFETY: the value is taken back only where nothing of it is sent.
+            let value = unsafe { lookup.keep(held) };
+            judge(lookup, asked, value)
+        }
+    };
+    let (reason, stale) = match outcome {
+        Outcome::Raw(body) => {
+            lookup.decide(Reason::Fresh);
+            return Some(serve::raw(request, body));
+        }
+        Outcome::Page(page, reuse) => {
+            lookup.decide(Decision::page(Reason::Fresh, &reuse));
+            return Some(serve::page(request, &page, &reuse, &lookup.plan().hidden));
+        }
+        Outcome::Varies(variant) => {
+            lookup.note(asked);
+            lookup.take_value();
+            let key = variant.key.clone();
+            let Err(reason) = worker::ask(lookup, Asked::Variant(variant), &key) else {
+                return None;
+            };
+            return Some(fallback::leave(lookup, reason, None));
+        }
+        Outcome::Stale(page, stale) => (stale.reason, Some((page, stale.coding_accepted))),
+        Outcome::No(reason) => (reason, None),
+    };
+    lookup.note(asked);
+    let stale = stale.zip(lookup.take_value()).map(|((page, coding_accepted), held)| Confirmable {
+        page,
+        stale: StalePage { held, coding_accepted },
+    });
+    Some(fallback::leave(lookup, reason, stale))
+}
+
+/// What the value is to this request.
+fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
+    let request = lookup.request();
+    if lookup.plan().format == Format::Raw {
+        return entry::decode_raw(value).map_or_else(Outcome::No, Outcome::Raw);
+    }
+    let page = match (entry::decode(value), asked) {
+        (Ok(Stored::Page(page)), _) => page,
+        (Ok(Stored::Tombstone), _) => return Outcome::No(Reason::Gone),
+        (Ok(Stored::Marker { vary, generation }), Asked::First) => {
+            let key = lookup.key_bytes();
+            return Outcome::Varies(Variant::new(key, vary, generation, |n| request.header(n)));
+        }
+        (Ok(Stored::Marker { .. }), Asked::Variant(_)) => return Outcome::No(Reason::Entry),
+        (Err(reason), _) => return Outcome::No(reason),
+    };
+    let accept_encoding = accept_encoding(request);
+    let plan = lookup.plan();
+    let client = ClientFacts {
+        hashed_text: lookup.key().and_then(|key| key.hashed_text.as_deref()),
+        accept_encoding: accept_encoding.as_deref(),
+        gunzip: request.gunzip_is_on(),
+        indexed: match asked {
+            Asked::First => &[],
+            Asked::Variant(variant) => &variant.fields,
+        },
+        ignores_vary: plan.ignores_vary,
+        control: if plan.request_control { request.control() } else { Default::default() },
+    };
+    match policy::reuse(&page, &client, now_millis()) {
+        Verdict::Fresh(reuse) => Outcome::Page(page, reuse),
+        Verdict::Stale(stale) => Outcome::Stale(page, stale),
+        Verdict::No(reason) => Outcome::No(reason),
+    }
+}
+
+/// The Accept-Encoding of the client; an included part of another response cannot be in a coding
+/// of its own.
+fn accept_encoding<'a>(request: Request) -> Option<Cow<'a, [u8]>> {
+    if !request.is_main() {
+        return None;
+    }
+    let mut lines = request.header_values("accept-encoding");
+    let first = lines.next()?;
+    if lines.next().is_none() {
+        return Some(first.into());
+    }
+    request.header("accept-encoding").map(Cow::Owned)
+}

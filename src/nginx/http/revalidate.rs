@@ -1,0 +1,95 @@
+//! The application confirmed a stored page with 304: the page is sent in the place of the 304, and
+//! stored anew with what the 304 says (RFC 9111 sections 3.2 and 4.3).
+
+use ngx::ffi::{ngx_http_clean_header, ngx_int_t, ngx_str_t};
+
+use crate::entry::{Page, Stored};
+use crate::nginx::http::fate::Armed;
+use crate::nginx::http::lookup::{Decision, Lookup};
+use crate::nginx::http::{conditions, fill, serve};
+use crate::nginx::sys::request::Request;
+use crate::nginx::sys::response::Response;
+use crate::nginx::sys::{OutOfMemory, list, now_millis, rc, str_over};
+use crate::nginx::worker::writer;
+use crate::policy::{Confirmation, Reuse, Storable};
+use crate::reason::{Reason, StoreReason};
+use crate::{entry, policy};
+
+/// Sends the stored page, and stores it anew; `None` where the answer is no confirmation.
+pub(in crate::nginx) fn confirm(
+    lookup: Lookup,
+    armed: &mut Armed,
+    response: &Response<'_>,
+) -> Option<ngx_int_t> {
+    let rules = lookup.plan().store.as_ref()?;
+    if response.status != 304 || response.is_altered() {
+        return None;
+    }
+    let stale = armed.stale.take()?;
+    // SAFETY: the answer is decided here, so the value stays until the pool is freed.
+    let value = unsafe { lookup.keep(stale.held) };
+    let Ok(Stored::Page(mut page)) = entry::decode(value) else { return None };
+    let confirmation = Confirmation {
+        received: &response.received,
+        asked: armed.asked,
+        arrived: now_millis(),
+        coding_accepted: stale.coding_accepted,
+    };
+    let request = lookup.request();
+    let has = |name: &str| request.has_header(name);
+    let (judged, reuse) = policy::confirm(&mut page, &confirmation, rules, has);
+    let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
+    lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
+    lookup.decide(Decision::page(Reason::Revalidated, &reuse));
+    Some(send(lookup, &page, &reuse, response))
+}
+
+/// Stores the updated page.
+fn store(
+    lookup: Lookup,
+    storable: &Storable,
+    page: &Page<'_>,
+    response: &Response<'_>,
+) -> Result<(), StoreReason> {
+    let phrase: &[u8] = if page.status == 200 { b"OK" } else { b"" };
+    let written = (page.status, phrase);
+    let mut value = fill::head(lookup, storable, written, page.fields(), &response.received)?;
+    let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
+    if !share.grow(value.len() + page.body.len()) {
+        return Err(StoreReason::Overload);
+    }
+    value.extend_from_slice(page.body);
+    let write = fill::place(lookup, storable, value)?;
+    writer::fill(lookup, write, storable.ttl, share)
+}
+
+/// Sends the page in the place of the 304. nginx's filters answer the client's own condition.
+fn send(lookup: Lookup, page: &Page<'_>, reuse: &Reuse, response: &Response<'_>) -> ngx_int_t {
+    let request = lookup.request();
+    // SAFETY: the request is alive, and nothing of its header was sent.
+    unsafe { ngx_http_clean_header(request.as_ptr()) };
+    conditions::restore(request);
+    if set_cookies(request, response).is_err() {
+        return rc::ERROR;
+    }
+    let code = serve::respond(request, page, reuse, &lookup.plan().hidden);
+    // Where it could not be sent, what nginx sends instead is not to be dropped.
+    if code != rc::ERROR && code <= rc::OK {
+        lookup.set_client_is_answered();
+        request.set_context(lookup);
+    }
+    code
+}
+
+/// Cookies of the 304 are the client's, and no page's.
+fn set_cookies(request: Request, response: &Response<'_>) -> Result<(), OutOfMemory> {
+    for field in response.received.iter().filter(|field| field.is("set-cookie")) {
+        // SAFETY: the request is alive; the value is copied into its pool.
+        unsafe {
+            let value = ngx_str_t::from_bytes(request.pool(), field.value).ok_or(OutOfMemory)?;
+            let headers = &raw mut (*request.as_ptr()).headers_out.headers;
+            list::push(headers, str_over(b"Set-Cookie"), std::ptr::null_mut(), value)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! nginx's event loop and memory: [`socket`] and its [`tls`], what nginx says of them ([`said`]), the
+//! [`events`] of a worker, the [`resolver`] of names, the [`zone`] that workers share.
+
+pub(in crate::nginx) mod events;
+pub(in crate::nginx) mod resolver;
+pub(in crate::nginx) mod said;
+pub(in crate::nginx) mod socket;
+#[cfg_attr(not(ngx_feature = "ssl"), path = "no_tls.rs")]
+pub(in crate::nginx) mod tls;
+pub(in crate::nginx) mod zone;

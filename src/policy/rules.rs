@@ -1,0 +1,53 @@
+//! What storing goes by: the directives of a location, as values.
+
+use std::time::Duration;
+
+/// The answers that a lifetime of `redis_cache_valid` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Those with this status.
+    Status(u16),
+    /// `any`.
+    Any,
+}
+
+/// `redis_cache_ignore_headers`: fields of an answer that do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// `X-Accel-Expires`.
+    pub accel_expires: bool,
+    /// `Expires`.
+    pub expires: bool,
+    /// `Cache-Control`.
+    pub cache_control: bool,
+    /// `CDN-Cache-Control`.
+    pub cdn_cache_control: bool,
+    /// `Set-Cookie`.
+    pub set_cookie: bool,
+    /// `Vary`.
+    pub vary: bool,
+}
+
+/// What `redis_cache_store on` goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreRules {
+    /// `redis_cache_valid`; the first that fits counts.
+    pub valid: Vec<(Validity, Duration)>,
+    /// `redis_cache_ignore_headers`.
+    pub ignored: Ignored,
+    /// `redis_cache_revalidate`.
+    pub revalidate: bool,
+    /// `redis_cache_keep`.
+    pub keep: Duration,
+}
+
+impl StoreRules {
+    /// `redis_cache_valid` for a status; the first that fits counts.
+    pub(super) fn validity(&self, status: u16) -> Option<Duration> {
+        let fits = |what: &Validity| match what {
+            Validity::Status(wanted) => *wanted == status,
+            Validity::Any => true,
+        };
+        self.valid.iter().find(|(what, _)| fits(what)).map(|(_, time)| *time)
+    }
+}
