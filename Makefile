@@ -10,7 +10,8 @@ export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
 .PHONY: help build run test test-pure test-django test-e2e test-servers \
-	test-matrix soak bench fuzz deb test-package matrix test-configure dist test-dist lint format clean
+	test-matrix soak sanitize bench fuzz deb test-package matrix test-configure dist test-dist check \
+	lint format clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +43,11 @@ test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis;
 soak: build $(VENV)/ready ## the long form of the fault suite: about half an hour
 	@scripts/setup.sh test
 	SOAK=full $(VENV)/bin/python -m pytest tests/soak $(ARGS)
+
+sanitize: $(VENV)/ready ## the end-to-end tests with AddressSanitizer in nginx and module; ARGS="-k name", TESTS=files
+	@scripts/setup.sh test
+	@NGINX="$(NGINX)" scripts/sanitize.sh $(or $(TESTS),tests/e2e tests/soak) \
+		-n 4 --dist worksteal $(ARGS)
 
 bench: build $(VENV)/ready ## what a hit costs, beside nginx's own ways; ARGS="--quick" for less
 	@scripts/setup.sh bench
@@ -81,6 +87,10 @@ dist: ## a release, in build/dist/: module, debug symbols, source, crates, SBOM,
 
 test-dist: dist ## makes it once more elsewhere and compares the bytes
 	@NGINX="$(NGINX)" scripts/check-reproducible.sh build/dist
+
+check: ## rustfmt, clippy and tests of the pure half: no nginx, no venv, under a minute
+	@scripts/check.sh
+	cargo test --quiet --no-default-features
 
 lint: build $(VENV)/ready ## rustfmt, clippy, dependencies, nginx -t on every sample
 	@scripts/setup.sh test

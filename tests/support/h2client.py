@@ -7,6 +7,7 @@ import ssl
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 
 from .http import Response
 
@@ -57,10 +58,19 @@ class H2Client:
             data = self.socket.recv(65536)
             if not data:
                 raise ConnectionError("the connection ended instead of a response")
-            for event in self.h2.receive_data(data):
+            for event in self._events(data):
                 self._take(event)
             self._flush()
         return self.responses.pop(stream)
+
+    def _events(self, data):
+        try:
+            return self.h2.receive_data(data)
+        except h2.exceptions.ProtocolError as error:
+            # After a GOAWAY, which lets streams end, h2 takes nothing more.
+            if "ConnectionState.CLOSED" in str(error):
+                raise ConnectionError("GOAWAY") from None
+            raise
 
     def _take(self, event):
         match event:
