@@ -3,6 +3,7 @@ a worker."""
 
 import pytest
 from support.fake_redis import bulk
+from support.ports import wait_for
 from support.stored import page
 
 ENDLESS = b"|0\r\n" * 1_000_000
@@ -40,4 +41,4 @@ def test_a_worker_outlives_them(serve, fake_redis, place, endless):
     fake_redis.on_command = lambda conn, words: False
     fake_redis.on_get = lambda conn, key: conn.sendall(bulk(page("back")))
     fake_redis.cut()
-    assert b"back" in [nginx.get("/c").body for _ in range(20)]
+    wait_for(lambda: nginx.get("/c").body == b"back", "the page of Redis")

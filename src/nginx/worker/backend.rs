@@ -34,6 +34,7 @@ pub(super) struct Backend {
 pub(super) struct Call<'a> {
     pub active: &'static ActivePlan,
     pub began: Instant,
+    pub now: Instant,
     pub key: &'a [u8],
     pub max_size: usize,
     pub command: Command,
@@ -69,18 +70,19 @@ impl Backend {
         }
     }
 
-    /// The upstream, and what it works with in this turn.
+    /// The upstream, and what it works with in a turn that began at `now`.
     pub fn turn<'a>(
         &'a mut self,
         desk: &'a mut Desk<Nginx>,
+        now: Instant,
     ) -> (&'a mut Upstream<Nginx>, Turn<'a, Nginx>) {
         let Self { system, upstream, memory, .. } = self;
-        (upstream, Turn { system, now: Instant::now(), desk, memory })
+        (upstream, Turn { system, now, desk, memory })
     }
 
     /// Asks, and waits for the answer.
-    fn block(&mut self, call: Call<'_>, now: Instant) -> Found {
-        let left = (call.began + call.active.plan.timeout).saturating_duration_since(now);
+    fn block(&mut self, call: Call<'_>) -> Found {
+        let left = (call.began + call.active.plan.timeout).saturating_duration_since(call.now);
         let reply = match call.command {
             Command::Get => self.pool.get(call.key, left, call.max_size),
             Command::Write(command) | Command::Invalidate(command) => {
@@ -105,7 +107,7 @@ impl Worker {
     pub(super) fn admit(
         &mut self,
         active: &ActivePlan,
-        began: Instant,
+        (began, now): (Instant, Instant),
         choose: impl FnOnce(&mut Upstream<Nginx>, &mut Turn<'_, Nginx>) -> Result<Admitted, Refusal>,
     ) -> (Option<Rc<str>>, Result<Way, Fault>) {
         let plan = &active.plan;
@@ -115,13 +117,13 @@ impl Worker {
         if backend.waiting >= plan.connections.queue {
             return (None, Err(Reason::Overload.into()));
         }
-        let (upstream, mut turn) = backend.turn(&mut self.desk);
-        if turn.now >= began + plan.timeout {
+        if now >= began + plan.timeout {
             return (None, Err(Reason::Timeout.into()));
         }
         if plan.io == Io::Blocking {
             return (None, Ok(Way::Blocking));
         }
+        let (upstream, mut turn) = backend.turn(&mut self.desk, now);
         let (server, way) = match choose(upstream, &mut turn) {
             Ok(admitted) => (admitted.server(), Ok(Way::Event(admitted))),
             Err(refusal) => (refusal.server, Err(refusal.fault)),
@@ -133,18 +135,18 @@ impl Worker {
     pub(super) fn park_and_ask(&mut self, parked: Parked, call: Call<'_>, way: Way) -> Ticket {
         let (began, timeout) = (call.began, call.active.plan.timeout);
         let ticket = self.desk.lot.park(parked, began, timeout);
-        let now = Instant::now();
+        let now = call.now;
         if let Some(backend) = self.backends.get_mut(call.active.endpoint) {
             backend.waiting += 1;
             match way {
                 Way::Event(admitted) => {
                     let waiter = Waiter { ticket, max_size: call.max_size };
                     let wanted = Wanted { key: call.key, waiter, timeout, command: call.command };
-                    let (upstream, mut turn) = backend.turn(&mut self.desk);
+                    let (upstream, mut turn) = backend.turn(&mut self.desk, now);
                     upstream.ask(admitted, wanted, &mut turn);
                 }
                 Way::Blocking => {
-                    let found = backend.block(call, now);
+                    let found = backend.block(call);
                     self.desk.deposit(ticket, found);
                 }
             }

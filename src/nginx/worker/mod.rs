@@ -141,7 +141,7 @@ fn in_turn(
 ) {
     with(main, |worker| {
         let backend = worker.backends.get_mut(place.endpoint)?;
-        let (upstream, mut turn) = backend.turn(&mut worker.desk);
+        let (upstream, mut turn) = backend.turn(&mut worker.desk, Instant::now());
         work(upstream.client(place.server)?, &mut turn);
         worker.settle();
         Some(())
@@ -159,12 +159,12 @@ impl Worker {
         if plan.io == Io::Blocking && backend.upstream.is_pending(key) {
             return Err(Reason::Pending);
         }
-        let (began, max_size) = (lookup.began(), plan.max_size);
+        let (began, now, max_size) = (lookup.began(), Instant::now(), plan.max_size);
         let (server, way) =
-            self.admit(active, began, |upstream, turn| upstream.admit(key, max_size, turn));
+            self.admit(active, (began, now), |upstream, turn| upstream.admit(key, max_size, turn));
         lookup.set_server(server);
         let way = way.map_err(|fault| lookup.fault(fault))?;
-        let call = Call { active, began, key, max_size, command: Command::Get };
+        let call = Call { active, began, now, key, max_size, command: Command::Get };
         Ok(self.park_and_ask(Parked::Lookup(lookup), call, way))
     }
 
@@ -192,9 +192,10 @@ impl Worker {
 
     /// Sends the lookups of this turn.
     fn flush(&mut self) {
+        let now = Instant::now();
         for (place, connection) in self.desk.take_to_flush() {
             if let Some(backend) = self.backends.get_mut(place.endpoint) {
-                let (upstream, mut turn) = backend.turn(&mut self.desk);
+                let (upstream, mut turn) = backend.turn(&mut self.desk, now);
                 if let Some(client) = upstream.client(place.server) {
                     client.flush(connection, &mut turn);
                 }
@@ -207,7 +208,7 @@ impl Worker {
     fn settle(&mut self) {
         while let Some((place, report)) = self.desk.next_report() {
             if let Some(backend) = self.backends.get_mut(place.endpoint) {
-                let (upstream, mut turn) = backend.turn(&mut self.desk);
+                let (upstream, mut turn) = backend.turn(&mut self.desk, Instant::now());
                 upstream.take(place.server, report, &mut turn);
             }
         }
@@ -219,7 +220,7 @@ impl Worker {
             return;
         }
         for backend in &mut self.backends {
-            let (upstream, mut turn) = backend.turn(&mut self.desk);
+            let (upstream, mut turn) = backend.turn(&mut self.desk, Instant::now());
             upstream.tick(&mut turn);
         }
         self.settle();

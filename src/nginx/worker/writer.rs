@@ -211,7 +211,7 @@ impl Worker {
     fn carry_out_late(&mut self, job: &Job, key: &[u8], command: Vec<u8>) {
         let Some(backend) = self.backends.get_mut(job.plan.endpoint) else { return };
         if job.is_carried_out_late() {
-            let (upstream, mut turn) = backend.turn(&mut self.desk);
+            let (upstream, mut turn) = backend.turn(&mut self.desk, Instant::now());
             upstream.carry_out(key, job.write.purpose(), command, &mut turn);
             self.settle();
         }
@@ -219,7 +219,7 @@ impl Worker {
 
     /// Parks a write and sends its next command.
     fn send(&mut self, mut job: Box<Job>) -> Result<(), (Box<Job>, Fault)> {
-        let (active, began) = (job.plan, job.began);
+        let (active, began, now) = (job.plan, job.began, Instant::now());
         let Some((key, command)) =
             job.write.command().map(|(key, command)| (key.to_vec(), command))
         else {
@@ -227,7 +227,7 @@ impl Worker {
         };
         let purpose = job.write.purpose();
         let (server, way) =
-            self.admit(active, began, |upstream, turn| upstream.route(&key, purpose, turn));
+            self.admit(active, (began, now), |upstream, turn| upstream.route(&key, purpose, turn));
         job.server = server;
         let way = match way {
             Ok(way) => way,
@@ -240,7 +240,7 @@ impl Worker {
             true => Command::Invalidate(command),
             false => Command::Write(command),
         };
-        let call = Call { active, began, key: &key, max_size: 0, command };
+        let call = Call { active, began, now, key: &key, max_size: 0, command };
         self.park_and_ask(Parked::Write(job), call, way);
         Ok(())
     }
