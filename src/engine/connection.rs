@@ -7,7 +7,7 @@ use socket2::SockAddr;
 use super::client::Server;
 use super::delivery::refuse;
 use super::desk::Report;
-use super::{Events, Place, Progress, Socket, System, TlsProgress, Turn};
+use super::{Events, Level, Place, Progress, Socket, System, TlsProgress, Turn};
 use crate::fault::Fault;
 use crate::reason::Reason;
 use crate::redis::backoff::Backoff;
@@ -271,6 +271,7 @@ impl<S: System> Connection<S> {
             }
         };
         let reason = fault.reason;
+        turn.system.say(Level::Debug, &format!("a connection to {} ended: {reason}", server.name));
         let proved = self.link.has_proved_itself();
         self.close_socket();
         let head_is_lost = matches!(reason, Reason::Protocol | Reason::TooLarge);

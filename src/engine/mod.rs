@@ -47,6 +47,8 @@ pub struct Place {
 /// How much a line in the error log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// For who looks at what happens.
+    Debug,
     /// Something has changed.
     Notice,
     /// Something is amiss.

@@ -97,6 +97,8 @@ pub(in crate::nginx) fn ask(lookup: Lookup, asked: Asked, key: &[u8]) -> Result<
     lookup.cancel_with_request().map_err(|OutOfMemory| Reason::Internal)?;
     let ticket = with(main, |worker| Some(worker.ask(lookup, key))).ok_or(Reason::Internal)?;
     lookup.park(ticket?, asked);
+    let (request, server) = (lookup.request(), lookup.server());
+    ngx::ngx_log_debug_http!(request, "{NAME}: asks {}", server.as_deref().unwrap_or("its server"));
     Ok(())
 }
 

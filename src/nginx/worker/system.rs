@@ -1,6 +1,7 @@
 //! What the event engine stands on here: nginx's event loop, its resolver and its log.
 
 use ngx::ffi::{NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle};
+use ngx::log::DebugMask;
 use socket2::SockAddr;
 
 use super::parked::Parked;
@@ -100,11 +101,15 @@ impl System for Nginx {
 
 /// A line in the error log of which no request is the cause.
 pub(super) fn say(level: Level, sentence: &str) {
+    // SAFETY: the cycle is set while a worker runs.
+    let log = unsafe { (*ngx_cycle).log };
     let level = match level {
+        Level::Debug => {
+            ngx::ngx_log_debug!(mask: DebugMask::Http, log, "{NAME}: {sentence}");
+            return;
+        }
         Level::Notice => NGX_LOG_NOTICE,
         Level::Warn => NGX_LOG_WARN,
     };
-    // SAFETY: the cycle is set while a worker runs.
-    let log = unsafe { (*ngx_cycle).log };
     ngx::ngx_log_error!(level, log, "{NAME}: {sentence}");
 }

@@ -10,7 +10,9 @@ use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
 use super::Worker;
 use super::backend::Call;
 use super::parked::Parked;
+use super::system;
 use crate::config::Io;
+use crate::engine::Level;
 use crate::engine::desk::Found;
 use crate::engine::memory::Share;
 use crate::fault::Fault;
@@ -164,6 +166,8 @@ pub(in crate::nginx) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found
         Found::Held(_) => Written::Fault(Reason::Protocol),
     });
     let holder = job.holder.clone();
+    let server = job.server.as_deref().unwrap_or("its server");
+    system::say(Level::Debug, &format!("a write to {server}: {next:?}"));
     let failure = match next {
         Next::Send => match send_next(main, job) {
             Ok(()) => return,
