@@ -53,9 +53,10 @@ bench: build $(VENV)/ready ## what a hit costs, beside nginx's own ways; ARGS="-
 	@scripts/setup.sh bench
 	$(VENV)/bin/python benches/bench.py $(ARGS)
 
-fuzz: ## both fuzz targets, a minute each; needs cargo-fuzz
-	cd fuzz && for target in reader entry; do \
-		cargo fuzz run $$target --sanitizer none -- -max_total_time=60 || exit 1; done
+fuzz: ## every fuzz target, a minute each; needs cargo-fuzz
+	cd fuzz && for target in fuzz_targets/*.rs; do \
+		cargo fuzz run $$(basename $$target .rs) --sanitizer none -- -max_total_time=60 -max_len=65536 \
+		|| exit 1; done
 
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test

@@ -10,6 +10,7 @@ step() {
 }
 scripts/check.sh
 step "clippy, nginx half" cargo clippy --quiet -- -D warnings
+step "fuzz targets" cargo check --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 step "docs build" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 step "dependencies" scripts/check-dependencies.py
 step "samples" .venv/bin/python -m pytest -q tests/e2e/test_samples.py

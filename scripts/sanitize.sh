@@ -9,7 +9,7 @@ out=$PWD/build/sanitize
 target=x86_64-unknown-linux-gnu
 # As Debian's, without what needs further libraries.
 flags=(--with-compat --with-debug --with-pcre-jit --with-threads --error-log-path=stderr)
-for module in ssl v2 dav auth_request realip sub addition gunzip slice stub_status; do
+for module in ssl v2 dav auth_request realip sub addition gunzip slice flv mp4 stub_status; do
     flags+=("--with-http_${module}_module")
 done
 # A pool that is none: every piece is an allocation, so that its bounds and its end are seen.
@@ -71,15 +71,20 @@ if [ "$(cat "$out/built" 2>/dev/null)" != "$wanted" ]; then
 fi
 
 # A compiler that is stable has sanitizers too, but not by its own name. With a target build scripts
-# are left as they are. A module that stays loaded keeps its names in reports of leaks.
+# are left as they are. A module that stays loaded has names in reports of leaks, and with frame
+# pointers every caller; overflow is checked as in any debug build, and waited for less.
 NGINX_SOURCE_DIR=$nginx NGINX_BUILD_DIR=$nginx/objs RUSTC_BOOTSTRAP=1 \
-    RUSTFLAGS="-Zsanitizer=address -Clink-arg=-Wl,-z,nodelete" \
+    RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes -Clink-arg=-Wl,-z,nodelete" \
+    CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_DEV_OPT_LEVEL=1 \
     cargo build --target "$target" --target-dir "$out/target"
 
-export NGINX_BINARY=$nginx/objs/nginx
+# nginx itself takes NGINX for sockets that it inherits.
+unset NGINX
+export PATH=$nginx/objs:$PATH
 export REDIS_CACHE_MODULE=$out/target/$target/debug/libngx_http_redis_cache_module.so
-# The wrapper that makes up names of hosts is loaded before all else.
-export ASAN_OPTIONS=verify_asan_link_order=0 NSS_WRAPPER_DISABLE_DEEPBIND=1
+# The wrapper that makes up names of hosts is loaded before all else. Leaks are looked for where
+# nginx serves and ends.
+export ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 NSS_WRAPPER_DISABLE_DEEPBIND=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/leaks.txt:print_suppressions=0
-# The demo runs the usual nginx and module.
+# The demo runs the module of `make build`.
 .venv/bin/python -m pytest --ignore-glob='*/test_demo*.py' "$@"

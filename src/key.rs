@@ -153,7 +153,7 @@ impl<'a> Authority<'a> {
             Some(_) => return Err(Reason::Host),
         };
         let host = host.strip_suffix(b".").unwrap_or(host);
-        if host.is_empty() {
+        if matches!(host, b"" | b"[]") {
             return Err(Reason::Host);
         }
         Ok(Self { host, port })
@@ -208,7 +208,19 @@ mod tests {
         assert_eq!(ok(b"a.b.:080"), Authority { host: b"a.b", port: Some(80) });
         assert_eq!(ok(b"a:"), Authority { host: b"a", port: None });
         assert_eq!(ok(b"[::1]:8080"), Authority { host: b"[::1]", port: Some(8080) });
-        for bad in [&b"a:x"[..], b"a:70000", b"[::1", b"[::1]x", b"", b":80", b"a:+8", b"a:1:2"] {
+        for bad in [
+            &b"a:x"[..],
+            b"a:70000",
+            b"[::1",
+            b"[::1]x",
+            b"",
+            b":80",
+            b"a:+8",
+            b"a:1:2",
+            b"[]",
+            b"[]:80",
+            b".:80",
+        ] {
             assert_eq!(Authority::parse(bad), Err(Reason::Host), "{bad:?}");
         }
     }

@@ -18,6 +18,8 @@ fuzz_target!(|value: &[u8]| {
         accept_encoding: Some(b"gzip"),
         gunzip: false,
         indexed: &[],
+        ignores_vary: false,
+        control: Default::default(),
     };
     let _ = reuse(&page, &client, 1_795_500_000_000);
 });

@@ -3,6 +3,7 @@
 use sfv::{DictSerializer, KeyRef, RefBareItem, StringRef};
 
 use super::{LINE, Stored, decode, is_kept};
+use crate::http::hop_by_hop::HopByHop;
 use crate::http::{Field, field_values};
 use crate::reason::StoreReason;
 
@@ -45,9 +46,9 @@ impl Head<'_> {
         let is_text = |byte: &u8| matches!(byte, b' '..=b'~');
         out.extend(self.phrase.iter().filter(|byte| is_text(byte)));
         push(&mut out, LINE, line.as_bytes());
-        let connection: Vec<_> = field_values(received, "connection").collect();
+        let hop_by_hop = HopByHop::of(field_values(received, "connection"));
         for field in fields {
-            if field.is(LINE) || !is_kept(&field, &connection) {
+            if field.is(LINE) || !is_kept(&field, &hop_by_hop) {
                 continue;
             }
             if field.value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {

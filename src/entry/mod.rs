@@ -11,7 +11,8 @@ use std::mem::MaybeUninit;
 pub use encode::{Head, marker, tombstone};
 pub use facts::{Facts, LINE};
 
-use crate::http::{Field, field_values, hop_by_hop};
+use crate::http::hop_by_hop::HopByHop;
+use crate::http::{Field, field_values};
 use crate::reason::Reason;
 
 /// The largest head (status line and fields) of the http form, in bytes.
@@ -69,8 +70,8 @@ impl<'a> Page<'a> {
     /// for nginx alone (X-Accel-*), nor those that are stated anew (Age, Content-Length,
     /// Accept-Ranges).
     pub fn fields_to_send(&self) -> impl Iterator<Item = Field<'a>> {
-        let connection: Vec<_> = self.values("connection").collect();
-        self.fields.iter().copied().filter(move |field| is_kept(field, &connection))
+        let hop_by_hop = HopByHop::of(self.values("connection"));
+        self.fields.iter().copied().filter(move |field| is_kept(field, &hop_by_hop))
     }
 }
 
@@ -80,9 +81,9 @@ impl<'a> Page<'a> {
     pub fn update(&mut self, received: &[Field<'a>]) {
         const OF_THE_BODY: [&str; 4] =
             ["content-length", "content-encoding", "content-range", "content-type"];
-        let connection: Vec<_> = field_values(received, "connection").collect();
+        let hop_by_hop = HopByHop::of(field_values(received, "connection"));
         let taken = |field: &&Field<'a>| {
-            is_kept(field, &connection)
+            is_kept(field, &hop_by_hop)
                 && !field.is(LINE)
                 && !OF_THE_BODY.iter().any(|name| field.is(name))
         };
@@ -92,14 +93,13 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Whether a field of a response is stored, and sent from a stored page. `connection` are the
-/// Connection lines of the response.
-fn is_kept(field: &Field<'_>, connection: &[&[u8]]) -> bool {
+/// Whether a field of a response is stored, and sent from a stored page.
+fn is_kept(field: &Field<'_>, hop_by_hop: &HopByHop) -> bool {
     const STATED_ANEW: [&str; 5] =
         ["set-cookie", "set-cookie2", "age", "content-length", "accept-ranges"];
     !STATED_ANEW.iter().any(|name| field.is(name))
         && !is_for_nginx(field.name)
-        && !hop_by_hop::is(field.name, connection.iter().copied())
+        && !hop_by_hop.has(field.name)
 }
 
 /// Reads the http form.

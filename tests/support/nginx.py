@@ -13,8 +13,8 @@ from .ports import free_port, listens, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
-# The nginx for which MODULE was built, where that is not Debian's.
-BINARY = os.environ.get("NGINX_BINARY")
+# Whether both are those of `make sanitize`.
+SANITIZED = "ASAN_OPTIONS" in os.environ
 
 # What has been freed reads as something else at once.
 PERTURBED = {"MALLOC_PERTURB_": "85"}
@@ -48,17 +48,17 @@ class Nginx:
         environment: dict[str, str] | None = None,
         user: str = "root",
     ):
-        if BINARY and "load_module" in modules + main:
+        if SANITIZED and "load_module" in modules + main:
             pytest.skip("Debian's modules load in Debian's nginx alone")
         self.directory = directory
         (directory / "logs").mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.allow_alerts = allow_alerts
         self.process = None
-        self.command = nginx or [BINARY or "nginx"]
+        self.command = nginx or ["nginx"]
         # An nginx without AddressSanitizer does not look at it.
-        self.asan = f"{os.environ.get('ASAN_OPTIONS', '')}:log_path={directory}/logs/sanitizer"
-        known = {**os.environ, **PERTURBED, "ASAN_OPTIONS": self.asan}
+        asan = f"{os.environ.get('ASAN_OPTIONS', '')}:log_path={directory}/logs/sanitizer"
+        known = {**os.environ, **PERTURBED, "ASAN_OPTIONS": asan}
         self.environment = {**known, **(environment or {})}
         user = f"user {user};" if os.getuid() == 0 else ""
         self.config = f"""
@@ -97,10 +97,8 @@ class Nginx:
 
     def _run(self, *arguments: str):
         command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf", *arguments]
-        # What only looks at a configuration leaves it to exit() to give back its memory.
-        environment = {**self.environment, "ASAN_OPTIONS": f"{self.asan}:detect_leaks=0"}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env=environment
+            command, capture_output=True, text=True, timeout=60, env=self.environment
         )
 
     def test(self) -> tuple[bool, str]:
@@ -111,7 +109,10 @@ class Nginx:
     def start(self):
         command = [*self.command, "-p", str(self.directory), "-c", "nginx.conf"]
         stderr = open(self.directory / "stderr", "ab")
-        self.process = subprocess.Popen(command, stderr=stderr, env=self.environment)
+        # What only looks at a configuration leaves it to the system to take back its memory.
+        asan = f"{self.environment['ASAN_OPTIONS']}:detect_leaks=1"
+        environment = {**self.environment, "ASAN_OPTIONS": asan}
+        self.process = subprocess.Popen(command, stderr=stderr, env=environment)
 
         def started():
             if self.process.poll() is not None:

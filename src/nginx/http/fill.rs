@@ -1,6 +1,6 @@
 //! A request that is no hit goes on to the application: may its answer be stored, and how.
 
-use crate::entry::Head;
+use crate::entry::{Head, MAX_FIELDS};
 use crate::http::Field;
 use crate::nginx::http::conditions;
 use crate::nginx::http::fate::{Armed, Confirmable, Fate};
@@ -94,6 +94,10 @@ pub(in crate::nginx) fn decide(
     let rules = plan.store.as_ref().ok_or(StoreReason::Internal)?;
     if response.is_altered() {
         return Err(StoreReason::Partial);
+    }
+    // Nothing below is done for more fields than could be stored.
+    if response.received.len() > MAX_FIELDS {
+        return Err(StoreReason::Entry);
     }
     if request.is_cached() {
         return Err(StoreReason::Cached);
