@@ -15,7 +15,7 @@ const ROWS: usize = 512;
 ///
 /// A row that is full of variants that live forgets the one that ends soonest, of another page than
 /// the one that is stored: who makes a great many pages vary can have more variants of a page stored
-/// than [`MOST`], but no sooner than [`ROW`] others of that row.
+/// than [`MOST`], but no sooner than 256 others of that row.
 #[derive(Debug, Default)]
 pub struct Variants {
     seen: Vec<Seen>,
