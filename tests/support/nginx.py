@@ -119,7 +119,7 @@ class Nginx:
                 raise AssertionError((self.directory / "stderr").read_text())
             return listens(self.port)
 
-        wait_for(started, "nginx")
+        wait_for(started, "nginx", 60)
         return self
 
     def reload(self):

@@ -4,9 +4,10 @@
 use ngx::ffi::{ngx_conf_t, ngx_connection_t};
 
 use crate::config::TlsSettings;
-use crate::fault::Fault;
+use crate::engine::TlsProgress;
 use crate::nginx::io::said::Said;
 use crate::reason::Reason;
+use crate::redis::endpoint::Address;
 
 /// There is none.
 pub(in crate::nginx) enum TlsContext {}

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
 
-use super::Worker;
 use super::backend::Call;
 use super::parked::Parked;
-use super::system;
+use super::{Worker, system};
 use crate::config::Io;
 use crate::engine::Level;
 use crate::engine::desk::Found;
