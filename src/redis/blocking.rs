@@ -260,7 +260,8 @@ fn next_reply(stream: &Stream, replies: &mut Reader, deadline: Instant) -> Resul
     let mut input = stream.reply(deadline, MAX_SHORT_REPLY);
     let mut piece = [0; 4096];
     loop {
-        if let Some(frame) = replies.next(|_| Admit::Take)? {
+        let admit = |size| if size > MAX_SHORT_REPLY { Admit::Refuse } else { Admit::Take };
+        if let Some(frame) = replies.next(admit)? {
             return Ok(frame);
         }
         let read = input.read(&mut piece).map_err(|error| fault_of(&error))?;

@@ -21,7 +21,13 @@ pub fn reason(code: &str, text: &str) -> Reason {
     match code {
         "ERR" | "unsupported" if is_unknown_command(code, text) => Reason::NoPerm,
         "ERR" if text.contains(NO_RIGHT_IN_A_SCRIPT) => Reason::NoPerm,
-        "ERR" => inner(text).map_or(Reason::ErrorReply, |(code, text)| reason(code, text)),
+        "ERR" => inner(text).map_or(Reason::ErrorReply, of_code),
+        code => of_code(code),
+    }
+}
+
+fn of_code(code: &str) -> Reason {
+    match code {
         "NOAUTH" | "WRONGPASS" => Reason::NoAuth,
         "NOPERM" => Reason::NoPerm,
         "LOADING" => Reason::Loading,
@@ -105,10 +111,10 @@ fn opening_quote(text: &str) -> Option<usize> {
     text.match_indices(['\'', '"', '`']).map(|(at, _)| at).find(|&at| !within_word(at))
 }
 
-/// Code and text of the error that ended a script.
-fn inner(text: &str) -> Option<(&str, &str)> {
+/// The code of the error that ended a script. A script within it is not looked into.
+fn inner(text: &str) -> Option<&str> {
     let (_, error) = text.strip_prefix(IN_A_SCRIPT)?.split_once(": -")?;
-    error.split_once(' ')
+    error.split_once(' ').map(|(code, _)| code)
 }
 
 #[cfg(test)]
@@ -128,6 +134,8 @@ mod tests {
         let no_right = "The user executing the script can't run this command or subcommand";
         assert_eq!(of_redis_6(no_right), Reason::NoPerm);
         assert_eq!(reason("ERR", &format!("{no_right} script: bd07, on @u:1.")), Reason::NoPerm);
+        let nested = ": -ERR Error running script".repeat(100_000) + ": -OOM x";
+        assert_eq!(reason("ERR", &format!("Error running script{nested}")), Reason::ErrorReply);
         assert_eq!(reason("ERR", "no such key: -OOM x"), Reason::ErrorReply);
     }
 

@@ -17,8 +17,12 @@ def test_a_few_are_read_over(serve, fake_redis):
     assert serve(SETTINGS, target=fake_redis.url).get("/p").body == b"x"
 
 
+# A size that nobody has the memory for.
+VAST = b"%0\r\n$90000000000000\r\n"
+
+
 @pytest.mark.parametrize(
-    "endless", [ENDLESS, *AGGREGATES], ids=["attributes", "arrays", "both", "maps"]
+    "endless", [VAST, ENDLESS, *AGGREGATES], ids=["vast", "attributes", "arrays", "both", "maps"]
 )
 @pytest.mark.parametrize("place", ["hello", "get"])
 def test_a_worker_outlives_them(serve, fake_redis, place, endless):
