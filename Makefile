@@ -55,8 +55,8 @@ bench: build $(VENV)/ready ## what a hit costs, beside nginx's own ways; ARGS="-
 
 fuzz: ## every fuzz target, a minute each; needs cargo-fuzz
 	cd fuzz && for target in fuzz_targets/*.rs; do \
-		cargo fuzz run $$(basename $$target .rs) --sanitizer none -- -max_total_time=60 -max_len=65536 \
-		|| exit 1; done
+		cargo fuzz run $$(basename $$target .rs) --sanitizer none --target-dir ../target/fuzz -- \
+			-max_total_time=60 -max_len=65536 || exit 1; done
 
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test

@@ -11,9 +11,9 @@ fn read(input: &[u8], piece: usize) -> Result<Vec<Frame>, Reason> {
     let mut frames = Vec::new();
     let mut rest = input;
     loop {
-        while let Some(frame) = reader.next(|size| {
-            if size > 1 << 20 { Admit::Refuse } else { Admit::Take }
-        })? {
+        while let Some(frame) =
+            reader.next(|size| if size > 1 << 20 { Admit::Refuse } else { Admit::Take })?
+        {
             frames.push(frame);
         }
         if rest.is_empty() {
