@@ -51,7 +51,8 @@ fuzz_target!(|input: (u8, Vec<(u8, &str)>)| {
         let command = awaited.remove(0);
         let next = handshake.on_reply(answer);
         if let Next::Fail(fault) = &next {
-            assert!(!has(2) || !fault.cause.as_deref().unwrap_or_default().contains(PASSWORD));
+            let cause = fault.cause.as_deref().unwrap_or_default();
+            assert!(!has(2) || !cause.contains(PASSWORD), "{text:?} is shown as {cause:?}");
             return;
         }
         // To what stands behind a refused HELLO anything may be said: it is all asked once more.

@@ -77,11 +77,14 @@ fn is_unknown_command(code: &str, text: &str) -> bool {
 /// The fault that an error reply stands for. Its text is the cause, without what it may repeat of
 /// the command: `secrets` are arguments that appear nowhere.
 pub fn fault(code: &str, text: &str, secrets: &[&[u8]]) -> Fault {
-    let mut cause = format!("{code} {text}");
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        cause = cause.replace(&*String::from_utf8_lossy(secret), ELIDED);
-    }
-    Fault::new(reason(code, text), &without_arguments(&cause))
+    let without_secrets = |cause: String| {
+        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+        secrets
+            .fold(cause, |cause, secret| cause.replace(&*String::from_utf8_lossy(secret), ELIDED))
+    };
+    let cause = without_arguments(&without_secrets(format!("{code} {text}")));
+    // Once more: what is left when quotes are taken off may be a secret.
+    Fault::new(reason(code, text), &without_secrets(cause))
 }
 
 /// A text without the arguments that Redis repeats of a command that it does not know
@@ -168,6 +171,7 @@ mod tests {
             assert_eq!(cause(text, &[]), wanted);
         }
         assert_eq!(cause("AUTH w0rd x 'w0rd'", &[b"w0rd", b""]), "ERR AUTH ... x ...");
+        assert_eq!(cause("no 'w'0rd or 'w'-0rd", &[b"w0rd"]), "ERR no ... or w-0rd");
         let no_right = fault("NOPERM", "User x has no permissions to run the 'get' command", &[]);
         assert_eq!(no_right.reason, Reason::NoPerm);
         let shown = "NOPERM User x has no permissions to run the get command";
