@@ -8,6 +8,7 @@ use sfv::visitor::{
 };
 use sfv::{BareItemFromInput, KeyRef, Parser};
 
+use super::MAX_FIELDS;
 use crate::reason::Reason;
 
 /// The name of the line.
@@ -44,7 +45,7 @@ impl Facts {
             None => return Err(Reason::Entry),
         }
         let marker = match (line.vary, line.generation) {
-            (Some(vary), Some(generation)) => Some((vary, generation)),
+            (Some(vary), Some(generation)) if vary.len() <= MAX_FIELDS => Some((vary, generation)),
             (None, None) => None,
             _ => return Err(Reason::Entry),
         };
@@ -211,6 +212,9 @@ mod tests {
             assert_eq!(Facts::parse(line.as_bytes()), Err(Reason::Entry), "{line}");
         }
         assert_eq!(Facts::parse(b"v=2, stored=1"), Err(Reason::Version));
+        let marker = |names: usize| format!("v=1, vary=({}), gen=\"g\"", "\"a\" ".repeat(names));
+        assert!(Facts::parse(marker(MAX_FIELDS).as_bytes()).is_ok());
+        assert_eq!(Facts::parse(marker(MAX_FIELDS + 1).as_bytes()), Err(Reason::Entry));
     }
 
     #[test]

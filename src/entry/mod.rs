@@ -82,14 +82,14 @@ impl<'a> Page<'a> {
         const OF_THE_BODY: [&str; 4] =
             ["content-length", "content-encoding", "content-range", "content-type"];
         let hop_by_hop = HopByHop::of(field_values(received, "connection"));
-        let taken = |field: &&Field<'a>| {
+        let is_taken = |field: &&Field<'a>| {
             is_kept(field, &hop_by_hop)
                 && !field.is(LINE)
                 && !OF_THE_BODY.iter().any(|name| field.is(name))
         };
-        let is_new = |old: &Field<'a>| !received.iter().filter(taken).any(|new| new.is(old.name));
-        self.fields.retain(is_new);
-        self.fields.extend(received.iter().filter(taken).copied());
+        let taken: Vec<Field<'a>> = received.iter().filter(is_taken).copied().collect();
+        self.fields.retain(|old| !taken.iter().any(|new| new.is(old.name)));
+        self.fields.extend(taken);
     }
 }
 
