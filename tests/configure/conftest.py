@@ -23,12 +23,6 @@ QUICKLY = {
 }
 
 
-@pytest.fixture
-def io():
-    """One engine will do: how the module is built is looked at here."""
-    return "event"
-
-
 def run(*command, cwd=ROOT, env=QUICKLY):
     """What a program says; a failure shows its last lines."""
     result = subprocess.run(

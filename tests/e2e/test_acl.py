@@ -13,19 +13,11 @@ from support.ports import wait_for
 from support.sentinel import Watched
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.doors("in_place")
+
 BREAKER = "fails=1 timeout=50ms"
 # Redis 7 lets everybody say HELLO; Redis 6 asks for the right.
 UNASKED = {"+hello"}
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,14 @@ from support.fake_redis import bulk
 from support.ports import wait_for
 from support.stored import page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 ENDLESS = b"|0\r\n" * 1_000_000
 AGGREGATES = [b"*1\r\n" * 1_000_000, b"*1\r\n|1\r\n+k\r\n" * 300_000, b"%1\r\n+k\r\n" * 300_000]
 SETTINGS = "redis_cache_breaker off; redis_cache_status_header on;"
 
 
-@pytest.mark.parametrize("io", ["event"], indirect=True)
+@pytest.mark.engines("event")
 def test_a_few_are_read_over(serve, fake_redis):
     fake_redis.on_get = lambda conn, key: conn.sendall(b"|1\r\n+ttl\r\n:9\r\n" + bulk(page("x")))
     assert serve(SETTINGS, target=fake_redis.url).get("/p").body == b"x"

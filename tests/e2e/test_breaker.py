@@ -9,6 +9,8 @@ from support.fake_redis import bulk
 from support.ports import wait_for
 from support.stored import page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on;"
 
 

@@ -4,10 +4,13 @@ that another request could get."""
 import os
 import time
 
+import pytest
 from support.fake_redis import bulk
 from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.stored import page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 
 def descriptors(nginx) -> int:

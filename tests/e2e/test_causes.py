@@ -7,6 +7,8 @@ import pytest
 from support.ports import free_port, wait_for
 from support.stored import key_of
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 SECRET = "s3cr3t-w0rd"
 

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.usefixtures("cacheable")
 PROMISE = 2
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), replicas=1)

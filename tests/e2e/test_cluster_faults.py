@@ -19,11 +19,6 @@ SLACK = 1.0
 
 
 @pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
 def cluster(tmp_path):
     cluster = Cluster(tmp_path / "cluster", replicas=1)
     try:

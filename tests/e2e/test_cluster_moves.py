@@ -12,17 +12,9 @@ from support.ports import wait_for
 from support.stored import fresh_line, key_of, page
 from support.upstream import asked, start, stored
 
+pytestmark = pytest.mark.doors("in_place")
+
 PROMISE = 2
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture(scope="module")

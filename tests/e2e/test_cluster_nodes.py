@@ -14,11 +14,6 @@ LOCAL = "127.0.0.1"
 
 
 @pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
 def nodes():
     """Two nodes that say that the first serves all slots."""
     nodes = [FakeNode(), FakeNode()]

@@ -5,6 +5,8 @@ from support.origin import Answer
 from support.pages import FRESH
 from support.ports import wait_for
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STORED = "redis_cache: a write to"
 
 
@@ -27,7 +29,7 @@ def test_a_miss_that_is_stored_and_a_hit(store, origin):
     assert any(line.startswith("asks ") for line in lines), lines
 
 
-@pytest.mark.parametrize("io", ["event"], indirect=True)
+@pytest.mark.engines("event")
 def test_a_fault(serve, fake_redis):
     fake_redis.on_get = lambda conn, key: conn.sendall(b"-OOM x\r\n")
     nginx = serve(error_level="debug", target=fake_redis.url)

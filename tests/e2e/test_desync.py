@@ -5,9 +5,12 @@ import contextlib
 import threading
 import time
 
+import pytest
 from support.fake_redis import bulk
 from support.raw import Raw, request_bytes
 from support.stored import page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 
 def own(key: bytes) -> bytes:

@@ -8,6 +8,8 @@ from support.origin import Answer
 from support.raw import Raw, request_bytes
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 BODY = bytes(range(256)) * 300
 
 

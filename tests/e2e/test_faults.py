@@ -9,6 +9,8 @@ from support.faults import ERROR_REPLIES, OTHER_REPLIES, WRONG_REPLIES
 from support.origin import Answer
 from support.stored import page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 REASONS = "redis_cache_breaker off; redis_cache_timeout 200ms; redis_cache_status_header on;"
 
 

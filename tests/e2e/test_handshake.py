@@ -9,6 +9,8 @@ from support.origin import Answer
 from support.ports import wait_for
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on; redis_cache_breaker off; redis_cache_timeout 1s;"
 
 

@@ -1,6 +1,9 @@
 """A hit: the stored page, its status and headers, and nothing of ours that does not belong."""
 
+import pytest
 from support.stored import fresh_line, key_of, page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 
 def test_a_stored_page_is_sent_without_asking_the_application(serve, redis, origin):

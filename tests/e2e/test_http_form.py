@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on;"
 VECTORS = Path(__file__).parent.parent / "vectors/entry.json"
 OK = b"HTTP/1.1 200 OK\r\n"

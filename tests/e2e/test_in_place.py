@@ -10,6 +10,8 @@ from support.origin import Answer
 from support.raw import Raw, request_bytes
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 
 @pytest.fixture
 def place(start_nginx, redis, origin, io):

@@ -12,6 +12,8 @@ from support.origin import Answer
 from support.ports import wait_for
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 CACHED = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=60")]
 
 

@@ -11,6 +11,8 @@ from support.origin import Answer
 from support.ports import wait_for
 from support.stored import key_of
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 LASTING = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=3600")]
 QUICK = """
     redis_cache_breaker fails=2 timeout=200ms; redis_cache_connections 1;

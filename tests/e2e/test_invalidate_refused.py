@@ -9,7 +9,7 @@ from support.ports import wait_for
 from support.stored import key_of
 from support.upstream import start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 QUICK = "redis_cache_timeout 300ms;"
 PASSING = {
     "out of memory": b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
@@ -19,16 +19,6 @@ PASSING = {
     "moved, and no cluster": b"-MOVED 12182 127.0.0.1:7999\r\n",
     "ask, and no cluster": b"-ASK 12182 127.0.0.1:7999\r\n",
 }
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture

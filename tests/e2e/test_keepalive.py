@@ -8,6 +8,8 @@ from support.fake_redis import bulk
 from support.raw import Raw, exchange, request_bytes
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 EVIL = b"GET /evil HTTP/1.1\r\nHost: h\r\n\r\n"
 NEXT = request_bytes("/next")
 

@@ -9,6 +9,8 @@ from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on;"
 
 

@@ -1,9 +1,12 @@
 """A site of very many locations: nginx starts, reloads, and finds the one that is meant; a process
 keeps no memory of a configuration that is gone."""
 
+import pytest
 from support.memory import resident
 from support.ports import wait_for
 from support.stored import key_of, page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 COUNT = 9_000
 

@@ -22,12 +22,6 @@ SOON = 6
 
 
 @pytest.fixture
-def io():
-    """A blocking query resolves nothing while it runs."""
-    return "event"
-
-
-@pytest.fixture
 def dns():
     server = DnsServer()
     yield server

@@ -9,6 +9,8 @@ from support.pages import FRESH
 from support.ports import wait_for
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 TOLD = "does not take HELLO"
 

@@ -5,6 +5,8 @@ import hashlib
 
 import pytest
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 RAW = "redis_cache_format raw; redis_cache_status_header on;"
 
 

@@ -3,9 +3,12 @@ no later than its time budget."""
 
 import time
 
+import pytest
 from support.load import Load
 from support.ports import wait_for
 from support.stored import key_of, page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 BUDGET = "redis_cache_connect_timeout 100ms; redis_cache_timeout 200ms;"
 QUICK_BREAKER = f"{BUDGET} redis_cache_breaker fails=5 timeout=100ms;"

@@ -12,6 +12,8 @@ from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 
 def fill(nginx, redis):
     for n in range(10):

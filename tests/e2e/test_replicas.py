@@ -9,19 +9,9 @@ from support.sentinel import Watched
 from support.stored import key_of
 from support.upstream import BREAKER, QUICK, asked, put, start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 # The state of replicas is looked at once a second; a busy machine may take its time.
 SEEN = 4
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture

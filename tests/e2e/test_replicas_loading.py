@@ -12,18 +12,8 @@ from support.redis_server import RedisServer
 from support.stored import key_of
 from support.upstream import BREAKER, QUICK, asked, put, start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 LOADING = b"-LOADING Redis is loading the dataset in memory\r\n"
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 def is_loading(server) -> bool:

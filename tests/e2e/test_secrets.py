@@ -4,6 +4,8 @@ import pytest
 from support.nginx import Nginx
 from support.redis_server import RedisServer
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 SECRET = "s3cr3t-w0rd"
 
 

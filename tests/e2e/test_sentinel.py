@@ -10,19 +10,9 @@ from support.sentinel import Watched
 from support.stored import key_of
 from support.upstream import asked, start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 # Hits come back within this many seconds of the servers' own recovery.
 PROMISE = 2
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture

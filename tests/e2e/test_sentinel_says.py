@@ -11,18 +11,8 @@ from support.sentinel import Watched
 from support.stored import key_of
 from support.upstream import BREAKER, QUICK, asked, start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 LOCAL = "127.0.0.1"
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture

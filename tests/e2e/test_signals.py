@@ -13,6 +13,8 @@ from support.ports import listens, wait_for
 from support.site import BUDGET
 from support.stored import key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 
 class Daemon(Nginx):
     """nginx takes no USR2 while the process that started it is its parent."""
@@ -28,7 +30,7 @@ class Daemon(Nginx):
     @property
     def pid(self) -> int:
         """That of the master which wrote its file last."""
-        return wait_for(lambda: int((self.directory / "nginx.pid").read_text() or 0), "a pid")
+        return wait_for(lambda: listed(self), "a pid")
 
     def stop(self):
         pid = self.pid
@@ -79,18 +81,25 @@ def replaced(nginx) -> tuple[int, int]:
 
 def listed(nginx) -> int | None:
     """The pid in nginx's file; there is none while the binary is replaced."""
-    file = nginx.directory / "nginx.pid"
-    text = file.read_text() if file.exists() else ""
+    try:
+        text = (nginx.directory / "nginx.pid").read_text()
+    except FileNotFoundError:
+        return None
     return int(text) if text.endswith("\n") else None
 
 
 def workers(pid: int) -> list[int]:
     """The children that are workers; a new master is a child of the old one."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"worker process" in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.append(int(child))
-    return found
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"worker process" in command_line(child)]
+
+
+def command_line(pid) -> bytes:
+    """Empty for a process that has ended: one may end between any two looks."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def is_running(pid: int) -> bool:

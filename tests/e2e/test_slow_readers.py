@@ -3,10 +3,13 @@ and no more with every round."""
 
 from contextlib import ExitStack
 
+import pytest
 from support.memory import resident
 from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.stored import fresh_line, key_of, page
+
+pytestmark = pytest.mark.engines("event", "blocking")
 
 BODY = bytes(range(256)) * (7 << 12)
 
@@ -40,6 +43,7 @@ def test_six_slow_readers_of_seven_megabytes(serve, redis):
                 assert reader.reader.read(len(BODY)) == BODY
         wait_for(lambda: len(nginx.access_log()) == 1 + 26 * len(seen) + 26, "the end of all")
         seen.append(resident(nginx.workers()))
-    # The allocator keeps what six pages took, and takes no more.
-    assert seen[0] <= before + (6 * 8 << 10)
-    assert seen[-1] <= seen[0] + (2 << 10)
+    # The allocator keeps what six pages took, and takes no more; how many there are at a time is
+    # the readers' doing.
+    assert max(seen) <= before + (6 * 8 << 10)
+    assert seen[-1] <= max(seen[:-1]) + (2 << 10)

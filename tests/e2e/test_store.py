@@ -9,6 +9,8 @@ import pytest
 from support.origin import Answer
 from support.stored import key_of
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "max-age=60"),
            ("ETag", '"1"'), ("X-Thing", "a, b"), ("X-Thing", "c")]  # fmt: skip
 

@@ -10,8 +10,8 @@ from support.raw import Raw, exchange, request_bytes
 from support.site import LIFETIME, message, site
 
 
-@pytest.fixture(scope="module", params=["event", "blocking"])
-def cache(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
     places = {
         "/any/": "redis_cache_valid any 1h;",
         "/cookie/": "redis_cache_bypass $cookie_sessionid;",
@@ -19,7 +19,7 @@ def cache(request, tmp_path_factory):
     app = "proxy_http_version 1.1; proxy_set_header Connection '';"
     servers = "server_name site.example;"
     where = tmp_path_factory.mktemp("site")
-    with site(where, places, app=app, server=servers, io=request.param) as cache:
+    with site(where, places, app=app, server=servers) as cache:
         yield cache
 
 

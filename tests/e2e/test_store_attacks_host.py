@@ -16,11 +16,6 @@ def cache(tmp_path_factory):
         yield cache
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 @pytest.fixture(autouse=True)
 def reflecting(cache):
     """The application's page names the host it was asked for."""

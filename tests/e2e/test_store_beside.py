@@ -11,11 +11,6 @@ from support.ports import wait_for
 from support.raw import Raw, exchange, request_bytes
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 def test_an_error_page_is_not_stored_as_the_page(store, origin, stored):
     nginx = store(
         app="proxy_intercept_errors on; error_page 500 502 =200 /sorry; error_page 404 /lost;",

@@ -12,11 +12,6 @@ HTML, TAG = ("Content-Type", "text/html; charset=utf-8"), ("ETag", '"1"')
 BODY = bytes(n % 251 for n in range(700_000))
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 @pytest.mark.parametrize(
     "setting", ["", "proxy_buffering off;", "limit_rate 4m;", "proxy_http_version 1.1;"]
 )

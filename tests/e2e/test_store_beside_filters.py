@@ -8,11 +8,6 @@ from support.origin import Answer
 from support.pages import FRESH, HTML, answers, count, settled
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 def test_ssi_parts_are_stored_apart(store, origin, stored):
     nginx = store(http="ssi on;")
     outer = b'<<!--# include virtual="/part" --><!--# include virtual="/mine" -->>'

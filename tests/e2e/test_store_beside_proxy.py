@@ -14,11 +14,6 @@ from support.site import LIFETIME, message
 HTML = ("Content-Type", "text/html")
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 @pytest.fixture
 def answers(raw_origin):
     def answers(*headers, status="200 OK", body=None):

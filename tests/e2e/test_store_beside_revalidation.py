@@ -14,11 +14,6 @@ HTML, TAG = ("Content-Type", "text/html; charset=utf-8"), ("ETag", '"1"')
 BODY = bytes(n % 251 for n in range(700_000))
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 @pytest.fixture
 def start(store, raw_origin):
     """An nginx that revalidates; the application answers 304 to a request with the tag."""

@@ -7,6 +7,8 @@ from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.site import LIFETIME, message
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 PIECE = bytes(range(256)) * 256
 
 

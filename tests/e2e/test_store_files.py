@@ -9,11 +9,6 @@ from support.pages import answers
 from support.site import BUDGET
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 @pytest.fixture
 def files(tmp_path):
     (tmp_path / "root/list").mkdir(parents=True)

@@ -96,11 +96,6 @@ FILTERS = {
 VISITORS = [{"Cookie": "name=Alice; size=20"}, {"Cookie": "name=Bob; size=10"}]
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 @pytest.fixture(params=["before", "after"])
 def order(request):
     """Where the others stand, seen from this module."""

@@ -11,6 +11,8 @@ from support.origin import Answer
 from support.redis_server import RedisServer
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 HEADERS = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=60")]
 
 

@@ -12,6 +12,8 @@ from support.raw import Raw, request_bytes
 from support.raw_origin import Reset
 from support.stored import key_of
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 CACHED = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
 BODY = b"x" * 5000
 

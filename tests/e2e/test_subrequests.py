@@ -8,6 +8,8 @@ from support.origin import Answer
 from support.ports import wait_for
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 HTML = [("Content-Type", "text/html; charset=utf-8")]
 
 

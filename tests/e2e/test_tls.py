@@ -15,12 +15,6 @@ SIZES = [1, 1000, 16_384, 16_385, 100_000, 5_000_000]
 STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 
 
-@pytest.fixture
-def io():
-    """TLS is the event engine's alone."""
-    return "event"
-
-
 def only(version):
     def setup(context):
         context.minimum_version = context.maximum_version = version

@@ -8,11 +8,6 @@ from support.listener import Listener
 STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 def line(nginx) -> str:
     [line] = nginx.warnings()
     return line

@@ -11,11 +11,6 @@ STATUS = "redis_cache_status_header on; redis_cache_breaker off;"
 PASSWORD = "s3cr3t-w0rd"
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 def login(server, host="127.0.0.1"):
     return server.url.replace("127.0.0.1", f":{PASSWORD}@{host}")
 

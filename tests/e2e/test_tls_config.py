@@ -7,11 +7,6 @@ URL = "rediss://127.0.0.1:6399/1"
 PLAIN = "redis://127.0.0.1:6399/1"
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 def refused(result, *words):
     passed, said = result
     assert not passed

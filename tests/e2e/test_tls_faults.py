@@ -20,11 +20,6 @@ QUICK = "redis_cache_connect_timeout 100ms; redis_cache_timeout 200ms;"
 
 
 @pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
 def listen():
     """A server that does `handle(connection)`, and does not close what it leaves open."""
     started, kept = [], []

@@ -14,11 +14,6 @@ HEADERS = ["X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forw
 SENT = [(name, "evil") for name in [*HEADERS, "X-Forwarded-Proto", "X-Other"]]
 
 
-@pytest.fixture(params=["event"])
-def io(request):
-    return request.param
-
-
 def block(section):
     return re.search(rf"^###? {section}\n.*?```nginx\n(.*?)```", TEXT, re.M | re.S)[1]
 

@@ -18,11 +18,6 @@ HOST = "www.example.com"
 
 
 @pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
 def servers(tmp_path):
     servers = [RedisServer(tmp_path / f"server{n}").start() for n in range(3)]
     yield servers

@@ -12,11 +12,6 @@ from support.upstream import BREAKER, QUICK, asked, put, start, stored
 
 
 @pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
 def servers(tmp_path):
     servers = [RedisServer(tmp_path / f"server{n}").start() for n in range(2)]
     yield servers

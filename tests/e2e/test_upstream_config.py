@@ -79,11 +79,6 @@ ONCE = ["cluster", "read primary", "db 1", "username u", "connections 2", "queue
         "connect_timeout 1s", "timeout 1s", "breaker off", "ssl on", SENTINEL]  # fmt: skip
 
 
-@pytest.fixture
-def io():
-    return "event"
-
-
 def emerg(said) -> str:
     lines = [line for line in said.splitlines() if "[emerg]" in line]
     assert lines, said
@@ -116,12 +111,12 @@ def test_two_upstreams_of_one_name(check):
     assert not passed and "pages" in emerg(said)
 
 
-@pytest.mark.parametrize("door", ["redis_cache_pass", "redis_cache"])
+@pytest.mark.parametrize("directive", ["redis_cache_pass", "redis_cache"])
 @pytest.mark.parametrize("name", ["other", "page", "pages2", "Pages"])
-def test_a_name_that_is_unknown(check, door, name):
-    passed, said = check(f"location / {{ {door} {name}; }}", http=upstream(f"server {A};"))
+def test_a_name_that_is_unknown(check, directive, name):
+    passed, said = check(f"location / {{ {directive} {name}; }}", http=upstream(f"server {A};"))
     assert not passed
-    assert name in emerg(said) and door in emerg(said)
+    assert name in emerg(said) and directive in emerg(said)
 
 
 @pytest.mark.parametrize("where", ["server", "location"])

@@ -13,18 +13,8 @@ from support.sentinel import Watched
 from support.stored import key_of
 from support.upstream import BREAKER, QUICK, start, stored
 
-pytestmark = pytest.mark.usefixtures("cacheable")
+pytestmark = [pytest.mark.usefixtures("cacheable"), pytest.mark.doors("in_place")]
 SECONDS = 3
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 class Pair:

@@ -210,7 +210,6 @@ def number(suite) -> int:
     return (major * 1000 + minor) * 1000 + patch
 
 
-@pytest.mark.parametrize("io", ["event"])
 def test_tls(start, tls_redis, certificates):
     nginx = start(
         f"{certificates.trusted} redis_cache_status_header on; redis_cache_breaker off;",

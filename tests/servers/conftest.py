@@ -39,12 +39,6 @@ def started_are_of_the_kind(kind, monkeypatch, record_property):
         monkeypatch.setattr(RedisServer, "client", partialmethod(client, protocol=2))
 
 
-@pytest.fixture
-def door():
-    """One of them: tests/e2e/ has all rules at both."""
-    return "in_place"
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

@@ -11,16 +11,12 @@ from support.ports import wait_for
 from support.sentinel import Watched
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.doors("in_place")
+
 CACHED = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=60")]
 QUICK = "breaker fails=3 timeout=100ms;"
 # The module promises two seconds; the machine may be busy.
 SOON = 6
-
-
-@pytest.fixture
-def io():
-    """A blocking query knows one server alone."""
-    return "event"
 
 
 @pytest.fixture

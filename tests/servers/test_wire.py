@@ -12,6 +12,8 @@ from support.origin import Answer
 from support.ports import wait_for
 from support.stored import fresh_line, key_of, page
 
+pytestmark = [pytest.mark.engines("event", "blocking"), pytest.mark.doors("in_place")]
+
 NAME = "nginx-redis-cache"
 QUICK = "redis_cache_breaker off; redis_cache_status_header on;"
 CACHED = [("Content-Type", "text/plain"), ("Cache-Control", "max-age=60"), ("Vary", "X-Kind")]

@@ -16,6 +16,8 @@ from support.chaos import HOST, Application, Chaos, text, trouble
 from support.ports import free_port, wait_for
 from support.proxy import Proxy
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or (60 if os.environ.get("SOAK") == "full" else 2.5))
 RELOADS_EVERY = min(7, SECONDS / 2)
 WORKERS = 2

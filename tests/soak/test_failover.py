@@ -20,6 +20,8 @@ from support.stored import key_of
 from support.upstream import BREAKER, QUICK, start
 from support.visitors import Site
 
+pytestmark = pytest.mark.doors("in_place")
+
 FULL = os.environ.get("SOAK") == "full"
 PROMISE = 2
 PAGES = 12
@@ -27,16 +29,6 @@ LIFETIME = 600
 # What an answer may take: the budgets of a lookup and of invalidations, and a busy machine.
 SLOWEST = 5
 NAME = "redis.test"
-
-
-@pytest.fixture
-def io():
-    return "event"
-
-
-@pytest.fixture
-def door():
-    return "in_place"
 
 
 @pytest.fixture

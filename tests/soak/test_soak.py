@@ -18,6 +18,8 @@ from support.proxy import Proxy
 from support.raw import Raw, request_bytes
 from support.stored import fresh_line, key_of, page
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 FULL = os.environ.get("SOAK") == "full"
 
 

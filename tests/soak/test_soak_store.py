@@ -15,6 +15,8 @@ from support.memory import resident
 from support.ports import wait_for
 from support.visitors import PADDING, Site, Visitors
 
+pytestmark = pytest.mark.engines("event", "blocking")
+
 FULL = os.environ.get("SOAK") == "full"
 SECONDS = 120 if FULL else 3
 @pytest.fixture
