@@ -29,6 +29,7 @@ const STRUCTURES: &[Structure] = &[
             "unparsed_uri",
             "uri",
             "args",
+            "variables",
             "main",
             "host_start",
             "host_end",
@@ -97,7 +98,7 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_array_t", &["elts", "nelts", "size", "nalloc", "pool"], &[]),
     (
         "ngx_connection_t",
-        &["data", "read", "write", "fd", "recv", "send", "log"],
+        &["data", "read", "write", "fd", "recv", "send", "log", "addr_text"],
         &["idle", "close", "buffered"],
     ),
     (
@@ -145,12 +146,12 @@ const STRUCTURES: &[Structure] = &[
     ),
     ("ngx_resolver_addr_t", &["sockaddr", "socklen"], &[]),
     ("ngx_http_core_srv_conf_t", &["server_name", "named_locations"], &[]),
-    ("ngx_http_core_main_conf_t", &["phases"], &[]),
+    ("ngx_http_core_main_conf_t", &["variables", "phases"], &[]),
     ("ngx_http_phase_t", &["handlers"], &[]),
     ("ngx_http_err_page_t", &["status", "overwrite", "value"], &[]),
     ("ngx_http_complex_value_t", &["value"], &[]),
     ("ngx_http_compile_complex_value_t", &["cf", "value", "complex_value"], &[]),
-    ("ngx_http_variable_t", &["get_handler", "data"], &[]),
+    ("ngx_http_variable_t", &["name", "get_handler", "data"], &[]),
     ("ngx_variable_value_t", &["data"], &["len", "valid", "no_cacheable", "not_found"]),
     ("ngx_http_log_ctx_t", &["current_request"], &[]),
     ("ngx_conf_t", &["args", "cycle", "pool", "conf_file", "handler", "handler_conf"], &[]),
@@ -173,7 +174,9 @@ const WITH_SSL: [Structure; 3] = [
         &["handshaked", "no_wait_shutdown", "no_send_shutdown"],
     ),
 ];
-const LINKED: Structure = ("ngx_table_elt_t", &["next"], &[]);
+const LINKED: [Structure; 2] =
+    [("ngx_table_elt_t", &["next"], &[]), ("ngx_http_headers_in_t", &["cookie"], &[])];
+const IN_ARRAYS: Structure = ("ngx_http_headers_in_t", &["cookies"], &[]);
 
 /// The oldest nginx that the module is tested with.
 const OLDEST: u32 = 1_022_000;
@@ -219,7 +222,9 @@ fn configure() -> Result<(), String> {
     }
     if version >= 1_023_000 {
         println!("cargo::rustc-cfg=nginx_linked_headers");
-        structures.push(LINKED);
+        structures.extend(LINKED);
+    } else {
+        structures.push(IN_ARRAYS);
     }
     // Only the three tables of a dynamic module leave the library: nginx loads it RTLD_GLOBAL.
     println!("cargo::rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");

@@ -14,6 +14,7 @@ PURE = {
     "fault": "reason",
     "warnings": "reason",
     "parking": "",
+    "uses": "",
     "variants": "",
     "key": "reason",
     "http": "key reason",

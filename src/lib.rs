@@ -13,6 +13,7 @@
 //! | [`engine`] | the event engine: servers, connections, replies, on any event loop |
 //! | [`parking`] | requests and writes that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page and back: the raw and the http form |
+//! | [`uses`] | how often pages were asked for that are not stored |
 //! | [`variants`] | how many variants of a page are stored |
 //! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
 //! | [`warnings`] | one line in the error log a reason and interval |
@@ -65,5 +66,6 @@ pub mod parking;
 pub mod policy;
 pub mod reason;
 pub mod redis;
+pub mod uses;
 pub mod variants;
 pub mod warnings;

@@ -127,7 +127,9 @@ words! {
         Kept "kept" "Redis holds a good page that this request could not use.";
         Body "body" "The request has a body, which is no part of the key.";
         Range "range" "The request asks for a part of the page, or has If-Range; the application answers it.";
-        Host "host" "The Host header is missing, or not written as in the key: links that the application makes of it would go to everybody.";
+        Host "host" "The host (of redis_cache_forwarded: or the scheme) is missing, or not written as in the key: links that the application makes of it would go to everybody.";
+        Forwarded "forwarded" "A peer that redis_cache_forwarded does not believe sends a field that it names.";
+        MinUses "min_uses" "The page was not asked for often enough yet for redis_cache_min_uses.";
         RequestNoStore "request_no_store" "The Cache-Control of the request says no-store.";
         Condition "condition" "A value of redis_cache_no_store was neither empty nor 0.";
         Redirect "redirect" "The answer came after error_page or X-Accel-Redirect, and belongs to another page.";

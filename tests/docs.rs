@@ -20,6 +20,11 @@ const VARIABLES: &[(&str, &str)] = &[
          Host header is not the host that selected the server.",
     ),
     (
+        "redis_cache_scheme",
+        "The scheme of that URI: `http` or `https`, of `redis_cache_forwarded` what is believed.",
+    ),
+    ("redis_cache_host", "Its host, and `:port` unless it is the scheme's own."),
+    (
         "redis_cache_status",
         "`HIT`, `MISS`, `BYPASS`, `EXPIRED`, `REVALIDATED` or `ERROR`. Empty where no \
          `redis_cache_pass` or `redis_cache` was reached.",

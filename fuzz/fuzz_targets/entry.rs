@@ -22,6 +22,7 @@ fuzz_target!(|value: &[u8]| {
         accept_encoding: Some(b"gzip"),
         gunzip: false,
         indexed: &[],
+        cookies_are_in_key: false,
         ignores_vary: false,
         control: RequestControl::default(),
     };

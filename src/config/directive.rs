@@ -31,7 +31,7 @@ pub(super) enum Action {
 }
 
 /// One directive.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Directive {
     /// Its name.
     pub name: &'static CStr,
@@ -47,6 +47,21 @@ pub struct Directive {
     pub help: &'static str,
     /// What it does to the configuration.
     pub(super) action: Action,
+}
+
+/// Two parts of a table as one.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler alone")]
+pub(super) const fn joined<const N: usize>(
+    one: &[Directive],
+    other: &[Directive],
+) -> [Directive; N] {
+    let mut all = [one[0]; N];
+    let mut at = 1;
+    while at < N {
+        all[at] = if at < one.len() { one[at] } else { other[at - one.len()] };
+        at += 1;
+    }
+    all
 }
 
 impl Directive {

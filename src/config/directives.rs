@@ -3,11 +3,15 @@
 //! [`super::upstream_directives`].
 
 use super::directive::Action::{Block, Level};
-use super::directive::{Context, Directive, MANY};
+use super::directive::{Context, Directive, MANY, joined};
+use super::request_directives::REQUEST;
 use super::{setters, store_setters, tls_setters};
 
 /// The table, in the order of the docs.
-pub const DIRECTIVES: &[Directive] = &[
+pub const DIRECTIVES: &[Directive] = &joined::<{ CACHE.len() + REQUEST.len() }>(CACHE, REQUEST);
+
+/// All but those on the request that is cached.
+const CACHE: &[Directive] = &[
     Directive {
         name: c"redis_cache_pass",
         arguments: "URL | NAME",

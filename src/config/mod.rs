@@ -5,6 +5,8 @@ mod check;
 mod directive;
 pub mod directives;
 mod plan;
+mod request_directives;
+mod request_setters;
 mod setters;
 mod settings;
 mod store_setters;

@@ -6,8 +6,10 @@ use super::Template;
 use super::settings::{Format, Io, Settings};
 use super::tls::TlsSettings;
 use super::upstream::{Target, UpstreamSettings};
+use crate::http::forwarded::Forwarded;
+use crate::http::query::Args;
 use crate::key::{Hash, KeyShape};
-use crate::policy::StoreRules;
+use crate::policy::{Invalidates, StoreRules};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::upstream::Upstream;
 
@@ -85,6 +87,16 @@ pub struct Plan {
     pub hidden: Vec<String>,
     /// `redis_cache_request_control`.
     pub request_control: bool,
+    /// `redis_cache_args`.
+    pub args: Option<Args>,
+    /// `redis_cache_cookies`, sorted.
+    pub cookies: Option<Vec<String>>,
+    /// `redis_cache_forwarded`.
+    pub forwarded: Option<Forwarded>,
+    /// `redis_cache_invalidate`.
+    pub invalidates: Invalidates,
+    /// `redis_cache_min_uses`.
+    pub min_uses: u32,
 }
 
 impl Plan {
@@ -185,6 +197,11 @@ impl Plan {
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
             hidden: settings.hidden.clone().unwrap_or_default(),
             request_control: settings.request_control.unwrap_or(false),
+            args: settings.args.clone().flatten(),
+            cookies: settings.cookies.clone().flatten(),
+            forwarded: settings.forwarded.clone().flatten(),
+            invalidates: settings.invalidates.unwrap_or_default(),
+            min_uses: settings.min_uses.unwrap_or(1),
         })
     }
 }
@@ -196,6 +213,7 @@ fn store_rules(settings: &Settings) -> StoreRules {
         ignored: settings.ignored.unwrap_or_default(),
         revalidate: settings.revalidate.unwrap_or(false),
         keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
+        cookies_are_in_key: matches!(settings.cookies, Some(Some(_))),
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::Template;
 use super::tls::Protocols;
 use super::upstream::Target;
+use crate::http::forwarded::Forwarded;
+use crate::http::query::Args;
 use crate::key::Hash;
-use crate::policy::{Ignored, Validity};
+use crate::policy::{Ignored, Invalidates, Validity};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Secret;
 
@@ -123,6 +125,16 @@ settings! {
     keep: Duration,
     /// `redis_cache_request_control`.
     request_control: bool,
+    /// `redis_cache_args`; the inner `None` is `off`.
+    args: Option<Args>,
+    /// `redis_cache_cookies`, sorted; the inner `None` is `off`.
+    cookies: Option<Vec<String>>,
+    /// `redis_cache_forwarded`; the inner `None` is `off`.
+    forwarded: Option<Forwarded>,
+    /// `redis_cache_invalidate`.
+    invalidates: Invalidates,
+    /// `redis_cache_min_uses`.
+    min_uses: u32,
 }
 
 impl Settings {

@@ -1,12 +1,16 @@
 //! Rules of HTTP that need no nginx: lists, Cache-Control, freshness and age (RFC 9111), Vary,
-//! content codings, field lines, ranges, hop-by-hop fields, references to other pages.
+//! content codings, field lines, ranges, hop-by-hop fields, references to other pages, queries, cookies,
+//! what a balancer in front says of a request.
 
 pub mod cache_control;
 pub mod cache_status;
 pub mod coding;
+pub mod cookie;
 pub mod field;
+pub mod forwarded;
 pub mod freshness;
 pub mod hop_by_hop;
+pub mod query;
 pub mod range;
 pub mod uri;
 pub mod vary;
@@ -31,6 +35,14 @@ pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         })
         .map(<[u8]>::trim_ascii)
         .filter(|member| !member.is_empty())
+}
+
+/// Whether `name` can be the name of a field or a cookie (RFC 9110 section 5.6.2).
+pub fn is_token(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Milliseconds since 1970 of an HTTP date in any of its three formats (RFC 9110 5.6.7).

@@ -6,14 +6,15 @@ use sha2::{Digest, Sha256};
 use super::{coding, list_members};
 use crate::key::push_hex;
 
-/// Whether every field that the Vary `lines` of a page name is known: in `indexed` (lower case,
-/// from the marker), or Accept-Encoding, which the content coding itself answers. `*` never is.
-pub fn is_indexed<'a>(mut lines: impl Iterator<Item = &'a [u8]>, indexed: &[String]) -> bool {
+/// Whether every field that the Vary `lines` of a page name `is_known`, or is Accept-Encoding, which
+/// the content coding itself answers. `*` never is.
+pub fn is_indexed<'a>(
+    mut lines: impl Iterator<Item = &'a [u8]>,
+    is_known: impl Fn(&[u8]) -> bool,
+) -> bool {
     lines.all(|line| {
         list_members(line).all(|name| {
-            name != b"*"
-                && (name.eq_ignore_ascii_case(b"accept-encoding")
-                    || indexed.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
+            name != b"*" && (name.eq_ignore_ascii_case(b"accept-encoding") || is_known(name))
         })
     })
 }

@@ -14,6 +14,7 @@ use crate::config::{Connections, Plan, Settings, UpstreamSettings};
 use crate::engine::schedule::Resolved;
 use crate::redis::endpoint::{Address, ServerAddr};
 use crate::redis::pending::Pending;
+use crate::uses::Uses;
 
 /// Configuration of the http block: what locations share, and the state of the worker process.
 #[derive(Default)]
@@ -93,6 +94,12 @@ impl MainConf {
         // SAFETY: a worker runs when nginx has made the zone.
         let pending = self.zone.map(|zone| unsafe { zone.pending(endpoint) });
         pending.unwrap_or(Pending::new(&[], endpoint))
+    }
+
+    /// How often pages were asked for, in a worker.
+    pub fn uses(&self) -> Option<Uses> {
+        // SAFETY: a worker runs when nginx has made the zone.
+        self.zone.and_then(|zone| unsafe { zone.uses() })
     }
 
     /// The configuration of the http block that a request, cycle or configuration belongs to.

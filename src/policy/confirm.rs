@@ -80,6 +80,7 @@ mod tests {
             valid: Vec::new(),
             ignored: Ignored::default(),
             revalidate: true,
+            cookies_are_in_key: false,
             keep: Duration::ZERO,
         };
         let (stored, reuse) = confirm(&mut page, &confirmation, &rules, |_| false);

@@ -15,6 +15,8 @@ pub struct FillFacts {
     pub part: bool,
     /// Its Host is written as in the key: the application may make links of it.
     pub host: bool,
+    /// A peer that `redis_cache_forwarded` does not believe says what scheme or host it had.
+    pub forged: bool,
     /// Its Cache-Control says `no-store` (RFC 9111 section 5.2.1.5).
     pub no_store: bool,
 }
@@ -41,6 +43,8 @@ pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
         Err(StoreReason::Range)
     } else if !request.host {
         Err(StoreReason::Host)
+    } else if request.forged {
+        Err(StoreReason::Forwarded)
     } else {
         Ok(())
     }
@@ -56,6 +60,7 @@ mod tests {
         body: false,
         part: false,
         host: true,
+        forged: false,
         no_store: false,
     };
 
@@ -67,6 +72,7 @@ mod tests {
             (FillFacts { body: true, ..MISS }, StoreReason::Body),
             (FillFacts { part: true, ..MISS }, StoreReason::Range),
             (FillFacts { host: false, ..MISS }, StoreReason::Host),
+            (FillFacts { forged: true, ..MISS }, StoreReason::Forwarded),
             (FillFacts { no_store: true, ..MISS }, StoreReason::RequestNoStore),
         ] {
             assert_eq!(fill(&facts), Err(reason));

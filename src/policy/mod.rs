@@ -17,5 +17,5 @@ pub use fill::{FillFacts, fill};
 pub use look_up::{RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
 pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
-pub use rules::{Ignored, StoreRules, Validity};
+pub use rules::{Ignored, Invalidates, StoreRules, Validity};
 pub use store::{Received, Storable, has_validator, invalidates, is_never_stored, store};

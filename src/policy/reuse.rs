@@ -21,6 +21,8 @@ pub struct ClientFacts<'a> {
     pub indexed: &'a [String],
     /// `redis_cache_ignore_headers Vary`: a Vary that nobody indexed does not matter.
     pub ignores_vary: bool,
+    /// `redis_cache_cookies`: the key has all cookies that the application was sent.
+    pub cookies_are_in_key: bool,
     /// What the request's Cache-Control asks for; nothing unless `redis_cache_request_control`.
     pub control: RequestControl,
 }
@@ -80,7 +82,11 @@ pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Verdict {
 /// Whether the page is one for this request, be it fresh or not; if so, whether the client itself
 /// takes its content coding.
 fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
-    if !client.ignores_vary && !vary::is_indexed(page.values("vary"), client.indexed) {
+    let is_known = |name: &[u8]| {
+        (client.cookies_are_in_key && name.eq_ignore_ascii_case(b"cookie"))
+            || client.indexed.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    if !client.ignores_vary && !vary::is_indexed(page.values("vary"), is_known) {
         return Err(Reason::Vary);
     }
     match coding::stored(page.values("content-encoding")) {
@@ -111,6 +117,7 @@ mod tests {
         gunzip: false,
         indexed: &[],
         ignores_vary: false,
+        cookies_are_in_key: false,
         control: RequestControl {
             no_store: false,
             no_cache: false,
@@ -204,6 +211,9 @@ mod tests {
         assert_eq!(try_reuse("Vary: accept-encoding, *\r\n", &CLIENT), Err(Reason::Vary));
         let ignores = ClientFacts { ignores_vary: true, ..CLIENT };
         assert!(try_reuse("Vary: Cookie\r\n", &ignores).is_ok());
+        let keyed = ClientFacts { cookies_are_in_key: true, ..CLIENT };
+        assert!(try_reuse("Vary: cookie, Accept-Encoding\r\n", &keyed).is_ok());
+        assert_eq!(try_reuse("Vary: Cookie, Accept\r\n", &keyed), Err(Reason::Vary));
         let indexed = ["cookie".to_owned()];
         let variant = ClientFacts { indexed: &indexed, ..CLIENT };
         assert!(try_reuse("Vary: Cookie\r\n", &variant).is_ok());

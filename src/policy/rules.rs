@@ -28,6 +28,18 @@ pub struct Ignored {
     pub vary: bool,
 }
 
+/// `redis_cache_invalidate`: what a success of an unsafe method invalidates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Invalidates {
+    /// Its target, and what Location and Content-Location name.
+    #[default]
+    Location,
+    /// Its target.
+    Target,
+    /// Nothing.
+    Nothing,
+}
+
 /// What `redis_cache_store on` goes by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreRules {
@@ -37,6 +49,8 @@ pub struct StoreRules {
     pub ignored: Ignored,
     /// `redis_cache_revalidate`.
     pub revalidate: bool,
+    /// `redis_cache_cookies`: the application was sent no other cookies than the key has.
+    pub cookies_are_in_key: bool,
     /// `redis_cache_keep`.
     pub keep: Duration,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::StoreRules;
 use crate::http::cache_control::CacheControl;
 use crate::http::freshness::{self, millis};
-use crate::http::{Field, date_millis, field_value, field_values, list_members};
+use crate::http::{Field, date_millis, field_value, field_values, is_token, list_members};
 use crate::reason::StoreReason;
 
 /// An answer of the application, as it arrived.
@@ -78,7 +78,7 @@ pub fn store(
     if sets_cookie && !rules.ignored.set_cookie {
         return Err(StoreReason::SetCookie);
     }
-    let vary = if rules.ignored.vary { Vec::new() } else { vary_of(fields, request_has)? };
+    let vary = if rules.ignored.vary { Vec::new() } else { vary_of(fields, rules, request_has)? };
     let age = freshness::initial_age(fields, answer.asked, answer.arrived);
     let revalidated = rules.revalidate && has_validator(fields);
     let lifetime = match () {
@@ -172,9 +172,11 @@ fn accel_expires(value: &[u8], now: i64) -> Option<i64> {
     Some(millis(digits.parse().ok()?).saturating_sub(from))
 }
 
-/// The names of the Vary lines (RFC 9111 section 4.1).
+/// The names of the Vary lines (RFC 9111 section 4.1), without Cookie where the key has the cookies
+/// that the application was sent.
 fn vary_of(
     fields: &[Field<'_>],
+    rules: &StoreRules,
     request_has: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, StoreReason> {
     let mut names = Vec::new();
@@ -185,6 +187,7 @@ fn vary_of(
         let name = std::str::from_utf8(name).map_err(|_| StoreReason::Entry)?;
         names.push(name.to_ascii_lowercase());
     }
+    names.retain(|name| !(rules.cookies_are_in_key && name == "cookie"));
     names.sort_unstable();
     names.dedup();
     if names.iter().any(|n| matches!(n.as_str(), "cookie" | "authorization") && request_has(n)) {
@@ -194,14 +197,6 @@ fn vary_of(
         return Err(StoreReason::Entry);
     }
     Ok(names)
-}
-
-/// Whether `name` can be the name of a field (RFC 9110 section 5.6.2).
-fn is_token(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Whether the application can be asked if the page is still good.

@@ -5,7 +5,6 @@ import re
 import pytest
 from support.listener import Listener
 from support.nginx import ROOT
-from support.site import BUDGET
 
 TEXT = (ROOT / "docs/operations.md").read_text()
 HEADERS = ["X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Protocol",
@@ -46,14 +45,3 @@ def test_the_same_for_other_applications(start_nginx, way):
     assert nginx.get("/p", [*SENT[:2], ("X-Other", "evil")]).status == 502
     application.close()
     assert b"X_FORWARDED_PORT" in asked[0] and b"X_FORWARDED_HOST" not in asked[0]
-
-
-def test_noise_in_the_query_string_is_bypassed(start_nginx, redis, origin, io):
-    lines, bypass = re.search(r"```nginx\n( +map \$request_uri.*?)\.\.\.\n(.*?)```", TEXT, re.S).groups()
-    http = f"redis_cache_io {io}; redis_cache_status_header on; {BUDGET} {lines}"
-    server = f"location / {{ redis_cache {redis.url}; redis_cache_store on; {bypass} proxy_pass {origin.url}; }}"
-    nginx = start_nginx(http=http, server=server)
-    for target in ["/?utm_source=a", "/p?a=1&utm_campaign=b", "/p?fbclid=x", "/p?x=1&gclid=y"]:
-        assert nginx.get(target).cache == ("fwd=bypass", "bypass/bypass"), target
-    for target in ["/", "/p?a=1", "/p?my_utm_source=1", "/utm_source=1"]:
-        assert nginx.get(target).cache[0] == "fwd=uri-miss", target

@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_chain_t, ngx_http_block_reading, ngx_http_top_header_filter, 
 use crate::nginx::http::collect::Collecting;
 use crate::nginx::http::fate::{Armed, Fate};
 use crate::nginx::http::lookup::Lookup;
-use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate};
+use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite};
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{layout, list, rc};
 use crate::reason::StoreReason;
@@ -23,6 +23,9 @@ pub(in crate::nginx) enum Next {
 
 /// The header of an answer to a request that was looked up.
 pub(in crate::nginx) fn on_header(lookup: Lookup) -> Next {
+    if rewrite::take_back(lookup).is_err() {
+        return Next::Done(rc::ERROR);
+    }
     let expected = lookup.with_fate(|fate| match fate {
         Fate::Armed(_) | Fate::Invalidates(_) => std::mem::replace(fate, Fate::Unasked),
         _ => Fate::Unasked,

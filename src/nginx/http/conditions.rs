@@ -1,9 +1,7 @@
 //! Conditions and ranges of a request whose answer may be stored: the client's are kept from the
 //! application, which is to send the whole page, and the validators of a stale page take their place.
 
-use std::ptr::NonNull;
-
-use ngx::ffi::{ngx_str_t, ngx_table_elt_t};
+use ngx::ffi::ngx_str_t;
 
 use crate::entry::Page;
 use crate::http::range;
@@ -19,32 +17,18 @@ pub(in crate::nginx) fn asks_for_a_part(request: Request) -> bool {
 /// Keeps If-None-Match, If-Modified-Since and a Range that is the whole page from the application;
 /// nginx answers them when [`restore`] lets it. Whether there was one.
 pub(in crate::nginx) fn take(request: Request) -> Result<bool, OutOfMemory> {
+    let headers_in = &request.raw().headers_in;
+    let found = !headers_in.if_none_match.is_null()
+        || !headers_in.if_modified_since.is_null()
+        || !headers_in.range.is_null();
     // SAFETY: the request is the main one. nginx's own filters look at the elements that
-    // `headers_in` points at, so these get copies that no later field can lie over.
-    let found = unsafe {
-        let headers_in = &raw mut (*request.as_ptr()).headers_in;
-        let slots = [
-            &raw mut (*headers_in).if_none_match,
-            &raw mut (*headers_in).if_modified_since,
-            &raw mut (*headers_in).range,
-        ];
-        let mut found = false;
-        for slot in slots {
-            let Some(element) = (*slot).as_ref() else { continue };
-            let copy = ngx::ffi::ngx_pcalloc(request.pool(), size_of::<ngx_table_elt_t>());
-            let copy = NonNull::new(copy.cast::<ngx_table_elt_t>()).ok_or(OutOfMemory)?.as_ptr();
-            (*copy).hash = element.hash;
-            (*copy).key = element.key;
-            (*copy).value = element.value;
-            (*copy).lowcase_key = element.lowcase_key;
-            *slot = copy;
-            found = true;
-        }
-        list::remove(&raw mut (*headers_in).headers, request.pool(), |name| {
+    // `headers_in` points at.
+    unsafe {
+        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
+        list::remove(headers, request.pool(), |name| {
             is_validator(name) || name.eq_ignore_ascii_case(b"range")
         })?;
-        found
-    };
+    }
     if found {
         request.set(&layout::DISABLE_NOT_MODIFIED, true);
     }
@@ -58,7 +42,7 @@ pub(in crate::nginx) fn restore(request: Request) {
 
 /// Takes If-None-Match and If-Modified-Since off a main request.
 pub(in crate::nginx) fn drop_validators(request: Request) -> Result<(), OutOfMemory> {
-    // SAFETY: the list is the main request's own, and nginx points at copies of these fields.
+    // SAFETY: the list is the main request's own.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_in.headers;
         list::remove(headers, request.pool(), is_validator)

@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use ngx::ffi::{NGX_HTTP_HEAD, ngx_http_complex_value, ngx_str_t};
 
 use crate::config::{KeySource, Plan, Template};
-use crate::key::{Authority, Key, RequestUri};
+use crate::http::cookie::Cookies;
+use crate::key::Key;
 use crate::nginx::conf::MainConf;
+use crate::nginx::http::origin::Origin;
+use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{bytes_of, layout, rc};
 use crate::policy;
@@ -39,7 +42,7 @@ impl Request {
             safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
             authorization: !raw.headers_in.authorization.is_null(),
             headers_only_subrequest: !self.is_main() && self.has(&layout::HEADER_ONLY),
-            host_is_the_servers: self.authority().is_ok(),
+            host_is_the_servers: self.origin(plan).is_ok(),
             target_is_stale: self.is_after_response()
                 && !matches!(plan.key_source, KeySource::Template(_)),
             precondition: self.is_main()
@@ -54,8 +57,19 @@ impl Request {
 
     /// The key under which this request is looked up.
     pub fn key(self, plan: &Plan) -> Result<Key, Reason> {
-        let text: Cow<'_, [u8]> = match plan.key_source {
-            KeySource::CacheUri => self.cache_uri()?.into(),
+        rewrite::with_target(self, plan, || {
+            let text = self.text(plan)?;
+            let Some(names) = &plan.cookies else { return plan.key_shape.key(text) };
+            let mut text = text.into_owned();
+            Cookies::select(names, self.header_values("cookie")).append_to(&mut text);
+            plan.key_shape.key(text.into())
+        })
+    }
+
+    /// What the key is made of, beside the cookies.
+    fn text<'a>(self, plan: &Plan) -> Result<Cow<'a, [u8]>, Reason> {
+        Ok(match plan.key_source {
+            KeySource::CacheUri => self.cache_uri(&self.origin(plan)?)?.into(),
             KeySource::HostAndRequestUri => {
                 let mut text = match self.host_header() {
                     Some(host) => host.to_vec(),
@@ -67,40 +81,44 @@ impl Request {
             KeySource::Template(template) => {
                 self.evaluate(template).ok_or(Reason::Internal)?.into()
             }
-        };
-        plan.key_shape.key(text)
+        })
     }
 
-    /// The key of another page of the same origin, where the key is made of the default text.
-    pub fn key_of_page(self, plan: &Plan, target: &[u8]) -> Option<Vec<u8>> {
+    /// The keys that an invalidation of this request's page concerns: that without cookies, and that
+    /// with its own.
+    pub fn keys_of_own_page(self, plan: &Plan) -> Vec<Vec<u8>> {
+        let text = rewrite::with_target(self, plan, || Ok(self.text(plan)?.into_owned()));
+        text.map(|text| self.keys_of_text(plan, text)).unwrap_or_default()
+    }
+
+    /// Those of another page of the same origin, where the key is made of the default text.
+    pub fn keys_of_page(self, plan: &Plan, target: &[u8]) -> Vec<Vec<u8>> {
+        let Ok(origin) = self.origin(plan) else { return Vec::new() };
         if plan.key_source != KeySource::CacheUri {
-            return None;
+            return Vec::new();
         }
-        let authority = self.authority().ok()?;
-        let (host, port) = (authority.host, authority.port);
-        let uri = RequestUri { scheme: self.scheme(), host, port, target };
-        plan.key_shape.key(uri.text().into()).ok().map(|key| key.bytes)
+        let target = match &plan.args {
+            Some(args) => args.target(target),
+            None => target.into(),
+        };
+        self.keys_of_text(plan, origin.uri(&target).text())
     }
 
-    /// Whether the Host header is there and written as in the key: in lower case, without a
-    /// trailing dot, and without the port of the scheme.
-    pub fn host_is_canonical(self) -> bool {
-        let Ok(Authority { host, port }) = self.authority() else { return false };
-        let uri = RequestUri { scheme: self.scheme(), host, port, target: b"/" };
-        self.host_header().is_some_and(|header| uri.authority() == header)
+    fn keys_of_text(self, plan: &Plan, text: Vec<u8>) -> Vec<Vec<u8>> {
+        let mut texts = vec![text.clone()];
+        if let Some(names) = &plan.cookies {
+            let mut own = text;
+            Cookies::select(names, self.header_values("cookie")).append_to(&mut own);
+            texts.push(own);
+            texts.dedup();
+        }
+        let keys = texts.into_iter().map(|text| plan.key_shape.key(text.into()));
+        keys.filter_map(Result::ok).map(|key| key.bytes).collect()
     }
 
     /// `$redis_cache_uri`.
-    pub fn cache_uri(self) -> Result<Vec<u8>, Reason> {
-        let authority = self.authority()?;
-        let target = self.target().ok_or(Reason::Internal)?;
-        let uri = RequestUri {
-            scheme: self.scheme(),
-            host: authority.host,
-            port: authority.port,
-            target: &target,
-        };
-        Ok(uri.text())
+    pub fn cache_uri(self, origin: &Origin<'_>) -> Result<Vec<u8>, Reason> {
+        Ok(origin.uri(&self.target().ok_or(Reason::Internal)?).text())
     }
 
     /// Whether nginx's `gunzip` is on in the location of this request.

@@ -6,8 +6,8 @@ use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t, ng
 use crate::config::Door;
 use crate::key::header_form;
 use crate::nginx::http::fate::Confirmable;
-use crate::nginx::http::fill;
 use crate::nginx::http::lookup::Lookup;
+use crate::nginx::http::{fill, rewrite};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, list, rc, str_over};
 use crate::nginx::worker;
@@ -33,9 +33,7 @@ pub(in crate::nginx) fn leave(
     if wants_only_a_stored_page(lookup, reason) {
         return NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;
     }
-    let prepared = fill::arm(lookup, reason, stale);
-    let handed = if request.is_main() { hand_over_key(lookup, reason) } else { Ok(()) };
-    if prepared.and(handed).is_err() {
+    if prepare(lookup, reason, stale).is_err() {
         return rc::INTERNAL_SERVER_ERROR;
     }
     if lookup.plan().door == Door::InPlace {
@@ -49,6 +47,20 @@ pub(in crate::nginx) fn leave(
     unsafe { ngx_http_named_location(request.as_ptr(), &raw mut name) }
 }
 
+/// Prepares the request for the application: its answer may be stored, here or there.
+fn prepare(
+    lookup: Lookup,
+    reason: Reason,
+    stale: Option<Confirmable<'_>>,
+) -> Result<(), OutOfMemory> {
+    fill::arm(lookup, reason, stale)?;
+    let handed = lookup.request().is_main() && hand_over_key(lookup, reason)?;
+    match handed || lookup.is_armed() {
+        true => rewrite::apply(lookup),
+        false => Ok(()),
+    }
+}
+
 /// Whether the request says `only-if-cached`, and is obeyed (RFC 9111 section 5.2.1.7).
 fn wants_only_a_stored_page(lookup: Lookup, reason: Reason) -> bool {
     let request = lookup.request();
@@ -58,17 +70,15 @@ fn wants_only_a_stored_page(lookup: Lookup, reason: Reason) -> bool {
         && request.control().only_if_cached
 }
 
-/// Sets or removes the header with the key.
-fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<(), OutOfMemory> {
+/// Sets or removes the header with the key; whether there is one.
+fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<bool, OutOfMemory> {
     let request = lookup.request();
     strip(request)?;
-    let stores_itself = lookup.plan().store.is_some();
-    let may_fill = reason.may_fill() && request.is_get() && request.host_is_canonical();
-    if stores_itself || !may_fill || request.is_after_response() {
-        return Ok(());
+    if !may_be_told(lookup, reason) {
+        return Ok(false);
     }
     let Some(value) = lookup.key().and_then(|key| header_form(&key.bytes)) else {
-        return Ok(());
+        return Ok(false);
     };
     // SAFETY: the request is the main one; the value is copied into its pool.
     unsafe {
@@ -80,7 +90,21 @@ fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<(), OutOfMemory> {
             value,
         )?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Whether the application may store its answer under the key. What goes past the cache reaches it as
+/// it was sent, which is not what everybody's page is to be made of.
+fn may_be_told(lookup: Lookup, reason: Reason) -> bool {
+    let (request, plan) = (lookup.request(), lookup.plan());
+    plan.store.is_none()
+        && reason.may_fill()
+        && request.is_get()
+        && request.origin(plan).is_ok_and(|origin| origin.is_canonical())
+        && !request.forges_origin(plan)
+        && !request.is_after_response()
+        && !(reason == Reason::BypassCondition && rewrite::changes(request, plan))
+        && fill::is_used_enough(lookup, reason)
 }
 
 /// Whether a field is the header of the key, also with `_` for `-`: CGI-like applications cannot

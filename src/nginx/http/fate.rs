@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use super::collect::Collecting;
 use super::hold::Hold;
+use super::lookup::Lookup;
 use crate::engine::memory::Held;
 use crate::entry::Page;
+use crate::nginx::sys::NAME;
 use crate::reason::StoreReason;
 
 /// What becomes of the application's answer.
@@ -45,4 +47,42 @@ pub(in crate::nginx) struct StalePage {
     pub held: Held,
     /// The client itself takes its content coding.
     pub coding_accepted: bool,
+}
+
+impl Lookup {
+    /// Sets what becomes of the application's answer, and gives what was to become of it before.
+    pub fn set_fate(self, fate: Fate) -> Fate {
+        self.fate().replace(fate)
+    }
+
+    /// The one door by which it is known what became of storing the answer.
+    pub fn settle(self, reason: StoreReason) {
+        let request = self.request();
+        ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
+        self.set_fate(Fate::Settled(reason));
+    }
+
+    /// Runs `work` on what becomes of the answer; it calls nothing of nginx.
+    pub fn with_fate<T>(self, work: impl FnOnce(&mut Fate) -> T) -> T {
+        work(&mut self.fate().borrow_mut())
+    }
+
+    /// Whether the answer may be stored.
+    pub fn is_armed(self) -> bool {
+        self.with_fate(|fate| matches!(fate, Fate::Armed(_)))
+    }
+
+    /// Whether the application is asked to confirm the stored page.
+    pub fn asks_to_confirm(self) -> bool {
+        self.with_fate(|fate| matches!(fate, Fate::Armed(armed) if armed.stale.is_some()))
+    }
+
+    /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
+    pub fn store_reason(self) -> Option<StoreReason> {
+        self.with_fate(|fate| match fate {
+            Fate::Unasked | Fate::Invalidates(_) | Fate::Held(_) => None,
+            Fate::Armed(_) | Fate::Collecting(_) => Some(StoreReason::Incomplete),
+            Fate::Settled(reason) => Some(*reason),
+        })
+    }
 }

@@ -1,15 +1,17 @@
 //! A request that is no hit goes on to the application: may its answer be stored, and how.
 
+use crate::engine::client::hash_of;
 use crate::entry::{Head, MAX_FIELDS};
 use crate::http::Field;
-use crate::nginx::http::conditions;
+use crate::nginx::conf::MainConf;
 use crate::nginx::http::fate::{Armed, Confirmable, Fate};
 use crate::nginx::http::lookup::Lookup;
+use crate::nginx::http::{conditions, rewrite};
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{OutOfMemory, now_millis};
 use crate::policy;
-use crate::policy::{FillFacts, LookedUp, Received, Storable};
-use crate::reason::{Reason, StoreReason};
+use crate::policy::{FillFacts, Invalidates, LookedUp, Received, Storable};
+use crate::reason::{Reason, Status, StoreReason};
 use crate::redis::write::Write;
 
 /// Prepares the request for what becomes of its answer; `stale` is the stored page that the
@@ -22,9 +24,9 @@ pub(in crate::nginx) fn arm(
     let Some(rules) = &lookup.plan().store else { return Ok(()) };
     let request = lookup.request();
     if reason == Reason::Method {
-        if request.is_main() && request.is_unsafe() {
-            let key = lookup.key().map(|key| key.bytes.clone());
-            lookup.set_fate(Fate::Invalidates(key.into_iter().collect()));
+        let invalidates = lookup.plan().invalidates != Invalidates::Nothing;
+        if request.is_main() && request.is_unsafe() && invalidates {
+            lookup.set_fate(Fate::Invalidates(request.keys_of_own_page(lookup.plan())));
         }
         return Ok(());
     }
@@ -37,11 +39,16 @@ pub(in crate::nginx) fn arm(
         get: request.is_get(),
         body: request.has_body(),
         part: conditions::asks_for_a_part(request),
-        host: request.host_is_canonical(),
+        host: request.origin(lookup.plan()).is_ok_and(|origin| origin.is_canonical()),
+        forged: request.forges_origin(lookup.plan()),
         no_store: request.control().no_store,
     };
     if let Err(reason) = policy::fill(&facts) {
         lookup.settle(reason);
+        return Ok(());
+    }
+    if !is_used_enough(lookup, reason) {
+        lookup.settle(StoreReason::MinUses);
         return Ok(());
     }
     let mut armed = Armed { asked: now_millis(), stale: None, is_conditional: false };
@@ -60,6 +67,16 @@ pub(in crate::nginx) fn arm(
     Ok(())
 }
 
+/// Whether a page that is not stored was asked for often enough to be. What is stored was.
+pub(in crate::nginx) fn is_used_enough(lookup: Lookup, reason: Reason) -> bool {
+    let least = lookup.plan().min_uses;
+    if least < 2 || reason.status() != Status::Miss {
+        return true;
+    }
+    let uses = lookup.request().main_conf().and_then(MainConf::uses);
+    uses.is_none_or(|uses| uses.count(hash_of(lookup.key_bytes())) >= least)
+}
+
 impl Armed {
     /// Takes back what was done to the request for the application alone: parts that its answer
     /// includes are asked for later, with the header of this request.
@@ -72,8 +89,8 @@ impl Armed {
 /// Another location answers than the one that was prepared: takes back what its lookup did to the
 /// request.
 pub(in crate::nginx) fn disarm(lookup: Lookup) -> Result<(), OutOfMemory> {
-    let is_armed = lookup.with_fate(|fate| matches!(fate, Fate::Armed(_)));
-    if !is_armed {
+    rewrite::take_back(lookup)?;
+    if !lookup.is_armed() {
         return Ok(());
     }
     let fate = lookup.set_fate(Fate::Settled(StoreReason::Redirect));
@@ -150,7 +167,13 @@ pub(in crate::nginx) fn place(
     let placed = lookup.with_known(|known| {
         let (reason, age) = (lookup.reason(), lookup.began().elapsed());
         let looked_up = LookedUp { key, known, reason, age };
-        policy::place(&looked_up, storable, value, |name| request.header(name), random_hex)
+        policy::place(
+            &looked_up,
+            storable,
+            value,
+            |name| request.field_of_fill(lookup.plan(), name),
+            random_hex,
+        )
     });
     placed.unwrap_or(Err(StoreReason::Internal))
 }

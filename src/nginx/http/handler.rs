@@ -179,7 +179,8 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
         (Ok(Stored::Tombstone), _) => return Outcome::No(Reason::Gone),
         (Ok(Stored::Marker { vary, generation }), Asked::First) => {
             let key = lookup.key_bytes();
-            return Outcome::Varies(Variant::new(key, vary, generation, |n| request.header(n)));
+            let value_of = |name: &str| request.field_of_fill(lookup.plan(), name);
+            return Outcome::Varies(Variant::new(key, vary, generation, value_of));
         }
         (Ok(Stored::Marker { .. }), Asked::Variant(_)) => return Outcome::No(Reason::Entry),
         (Err(reason), _) => return Outcome::No(reason),
@@ -195,6 +196,7 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
             Asked::Variant(variant) => &variant.fields,
         },
         ignores_vary: plan.ignores_vary,
+        cookies_are_in_key: plan.cookies.is_some(),
         control: if plan.request_control { request.control() } else { Default::default() },
     };
     match policy::reuse(&page, &client, now_millis()) {

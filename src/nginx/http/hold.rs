@@ -22,6 +22,7 @@ use crate::nginx::sys::{layout, rc};
 use crate::nginx::worker::writer;
 use crate::nginx::worker::writer::Holder;
 use crate::policy;
+use crate::policy::Invalidates;
 use crate::redis::write::Write;
 
 /// An answer that waits: the pieces of its body that have come.
@@ -64,7 +65,10 @@ pub(in crate::nginx) fn begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
     if !policy::invalidates(response.status) || keys.is_empty() {
         return false;
     }
-    keys.extend(keys_of_references(lookup, &response));
+    if lookup.plan().invalidates == Invalidates::Location {
+        keys.extend(keys_of_references(lookup, &response));
+    }
+    keys.sort_unstable();
     keys.dedup();
     let random = fill::random_hex();
     let Some(tombstone) = random.and_then(|random| tombstone(&random)) else { return false };
@@ -86,12 +90,13 @@ pub(in crate::nginx) fn begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
 /// The keys of pages of the same origin that the answer names.
 fn keys_of_references(lookup: Lookup, response: &Response<'_>) -> Vec<Vec<u8>> {
     let request = lookup.request();
-    let Ok(base) = request.cache_uri() else { return Vec::new() };
+    let origin = request.origin(lookup.plan());
+    let Ok(base) = origin.and_then(|origin| request.cache_uri(&origin)) else { return Vec::new() };
     ["location", "content-location"]
         .iter()
         .filter_map(|name| field_value(&response.received, name))
         .filter_map(|reference| uri::target_of_same_origin(&base, reference))
-        .filter_map(|target| request.key_of_page(lookup.plan(), &target))
+        .flat_map(|target| request.keys_of_page(lookup.plan(), &target))
         .collect()
 }
 

@@ -20,12 +20,13 @@ use crate::key::Key;
 use crate::nginx::conf::ActivePlan;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
+use crate::nginx::http::rewrite::Sent;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{NAME, OutOfMemory};
 use crate::nginx::worker;
 use crate::parking::Ticket;
 use crate::policy::{Known, Reuse, Variant};
-use crate::reason::{Reason, StoreReason};
+use crate::reason::Reason;
 use crate::redis::write::Seen;
 
 /// What was asked.
@@ -86,6 +87,7 @@ struct State {
     value: RefCell<Option<Held>>,
     known: RefCell<Option<Box<Known>>>,
     fate: RefCell<Fate>,
+    sent: RefCell<Option<Sent>>,
     client_is_answered: Cell<bool>,
     status_sent: Cell<bool>,
     cancels_with_request: Cell<bool>,
@@ -109,6 +111,7 @@ impl Lookup {
             value: RefCell::new(None),
             known: RefCell::new(None),
             fate: RefCell::new(Fate::Unasked),
+            sent: RefCell::new(None),
             client_is_answered: Cell::new(false),
             status_sent: Cell::new(false),
             cancels_with_request: Cell::new(false),
@@ -308,35 +311,14 @@ impl Lookup {
         self.state().known.borrow().as_deref().map(work)
     }
 
-    /// Sets what becomes of the application's answer, and gives what was to become of it before.
-    pub fn set_fate(self, fate: Fate) -> Fate {
-        self.state().fate.replace(fate)
+    /// What becomes of the application's answer; see [`super::fate`].
+    pub(super) fn fate(&self) -> &RefCell<Fate> {
+        &self.state().fate
     }
 
-    /// The one door by which it is known what became of storing the answer.
-    pub fn settle(self, reason: StoreReason) {
-        let request = self.request();
-        ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
-        self.set_fate(Fate::Settled(reason));
-    }
-
-    /// Runs `work` on what becomes of the answer; it calls nothing of nginx.
-    pub fn with_fate<T>(self, work: impl FnOnce(&mut Fate) -> T) -> T {
-        work(&mut self.state().fate.borrow_mut())
-    }
-
-    /// Whether the application is asked to confirm the stored page.
-    pub fn asks_to_confirm(self) -> bool {
-        self.with_fate(|fate| matches!(fate, Fate::Armed(armed) if armed.stale.is_some()))
-    }
-
-    /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.
-    pub fn store_reason(self) -> Option<StoreReason> {
-        self.with_fate(|fate| match fate {
-            Fate::Unasked | Fate::Invalidates(_) | Fate::Held(_) => None,
-            Fate::Armed(_) | Fate::Collecting(_) => Some(StoreReason::Incomplete),
-            Fate::Settled(reason) => Some(*reason),
-        })
+    /// What a fill has taken the place of.
+    pub fn sent(&self) -> &RefCell<Option<Sent>> {
+        &self.state().sent
     }
 
     /// The client has its whole response; what comes of the application's body is dropped.

@@ -4,7 +4,7 @@
 //! sees the validators by which the application is to confirm the page of its main request.
 //! Here a request of HTTP/3 gets its Host as well, before anything has asked for it.
 
-use ngx::ffi::{ngx_http_request_t, ngx_int_t, ngx_list_init, ngx_list_t, ngx_table_elt_t};
+use ngx::ffi::{ngx_http_request_t, ngx_int_t};
 use ngx::http::{HttpModuleLocationConf, NgxHttpCoreModule};
 
 use crate::config::Door;
@@ -12,6 +12,7 @@ use crate::nginx::http::conditions::is_validator;
 use crate::nginx::http::fallback::{is_key_header, strip};
 use crate::nginx::http::fill::disarm;
 use crate::nginx::http::lookup::Lookup;
+use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, bytes_of, layout, list, rc};
 
@@ -44,11 +45,7 @@ pub(in crate::nginx) unsafe extern "C" fn on_location(
     }
     let stripped = match request.main() {
         None => strip(request),
-        Some(main) => {
-            let asks = Lookup::of(main).is_some_and(Lookup::asks_to_confirm);
-            let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_validator(name));
-            strip_subrequest(request, unwanted)
-        }
+        Some(main) => prepare_subrequest(request, main),
     };
     match stripped {
         Ok(()) => rc::DECLINED,
@@ -80,31 +77,17 @@ fn is_meant_for_this_location(request: Request) -> bool {
     fallback.map(str::as_bytes) == name
 }
 
-/// A subrequest's list is a copy that shares its parts with the main request's, so it gets a
-/// list of its own before it loses a field.
-fn strip_subrequest(request: Request, unwanted: impl Fn(&[u8]) -> bool) -> Result<(), OutOfMemory> {
-    // SAFETY: the old list lives in the pool that the subrequest shares, and so do the elements
-    // that `headers_in` points at; the new one is initialised before it is used.
+/// Makes the header of a subrequest the client's own again, where its main request is being filled.
+fn prepare_subrequest(request: Request, main: Request) -> Result<(), OutOfMemory> {
+    let lookup = Lookup::of(main);
+    let asks = lookup.is_some_and(Lookup::asks_to_confirm);
+    let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_validator(name));
+    // SAFETY: the list is the subrequest's, in the pool that it shares with its main request.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        if !list::fields(headers).any(|field| unwanted(bytes_of(field.key))) {
-            return Ok(());
+        if list::fields(headers).any(|field| unwanted(bytes_of(field.key))) {
+            list::copy_without(headers, request.pool(), unwanted)?;
         }
-        let kept: Vec<&ngx_table_elt_t> =
-            list::fields(headers).filter(|field| !unwanted(bytes_of(field.key))).collect();
-        let mut own: ngx_list_t = std::mem::zeroed();
-        let room = kept.len().max(4);
-        if ngx_list_init(&raw mut own, request.pool(), room, size_of::<ngx_table_elt_t>()) != rc::OK
-        {
-            return Err(OutOfMemory);
-        }
-        let elements = own.part.elts.cast::<ngx_table_elt_t>();
-        for (at, field) in kept.iter().enumerate() {
-            elements.add(at).write(**field);
-        }
-        own.part.nelts = kept.len();
-        headers.write(own);
-        (*headers).last = &raw mut (*headers).part;
     }
-    Ok(())
+    lookup.map_or(Ok(()), |lookup| rewrite::give_cookies(lookup, request))
 }

@@ -14,7 +14,9 @@ use crate::reason::Status;
 type Get = fn(Request) -> Option<Vec<u8>>;
 
 const VARIABLES: &[(&str, Get)] = &[
-    ("redis_cache_uri", |request| request.cache_uri().ok()),
+    ("redis_cache_uri", |request| request.cache_uri(&request.origin_anywhere().ok()?).ok()),
+    ("redis_cache_scheme", |request| Some(request.origin_anywhere().ok()?.scheme.into())),
+    ("redis_cache_host", |request| Some(request.origin_anywhere().ok()?.uri(b"/").authority())),
     ("redis_cache_status", |request| {
         let reason = Lookup::of(request)?.reason()?;
         Some(reason.status().as_str().into())

@@ -1,9 +1,9 @@
 //! Memory that the workers of one nginx share, also with those of a reload: the marks of
-//! [`Pending`].
+//! [`Pending`], and the counts of [`Uses`].
 
 use std::ffi::c_void;
 use std::ptr::addr_of_mut;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
 
 use ngx::ffi::{
     ngx_conf_t, ngx_int_t, ngx_pagesize, ngx_shared_memory_add, ngx_shm_zone_t, ngx_slab_calloc,
@@ -13,9 +13,18 @@ use ngx::ffi::{
 use crate::nginx::ngx_http_redis_cache_module;
 use crate::nginx::sys::rc;
 use crate::redis::pending::{PLACES, Pending};
+use crate::uses;
+use crate::uses::Uses;
 
 /// Its name among those of proxy_cache_path, limit_req_zone and others.
 const ZONE: &[u8] = b"ngx_http_redis_cache_module";
+
+/// What lies in it; zeros are a value of it.
+struct Shared {
+    pending: [AtomicUsize; PLACES],
+    uses: AtomicU32,
+    places: [AtomicU8; uses::PLACES],
+}
 
 /// The zone, from the configuration on; its memory is there once nginx runs.
 #[derive(Clone, Copy)]
@@ -31,7 +40,7 @@ impl Zone {
         // pages of its own.
         unsafe {
             let mut name = ngx_str_t::from_bytes((*cf).pool, ZONE)?;
-            let size = size_of::<[AtomicUsize; PLACES]>() + 8 * ngx_pagesize;
+            let size = size_of::<Shared>() + 8 * ngx_pagesize;
             let tag = addr_of_mut!(ngx_http_redis_cache_module).cast();
             let zone = ngx_shared_memory_add(cf, &raw mut name, size, tag).as_mut()?;
             zone.init = Some(init);
@@ -44,15 +53,26 @@ impl Zone {
     /// # Safety
     /// The cycle of the zone is running.
     pub unsafe fn pending(self, upstream: usize) -> Pending {
-        // SAFETY: `init` has set the data to as many marks. Every configuration with this module has
-        // the zone, so nginx keeps it as long as a worker that uses it.
-        let places = unsafe {
-            match (*self.0).data.cast::<AtomicUsize>() {
-                data if data.is_null() => &[],
-                data => std::slice::from_raw_parts(data, PLACES),
-            }
-        };
-        Pending::new(places, upstream)
+        // SAFETY: the caller guarantees it.
+        let shared = unsafe { self.shared() };
+        Pending::new(shared.map_or(&[], |shared| &shared.pending), upstream)
+    }
+
+    /// How often pages were asked for.
+    ///
+    /// # Safety
+    /// The cycle of the zone is running.
+    pub unsafe fn uses(self) -> Option<Uses> {
+        // SAFETY: the caller guarantees it.
+        unsafe { self.shared() }.map(|shared| Uses::new(&shared.places, &shared.uses))
+    }
+
+    /// # Safety
+    /// The cycle of the zone is running.
+    unsafe fn shared(self) -> Option<&'static Shared> {
+        // SAFETY: `init` has set the data. Every configuration with this module has the zone, so
+        // nginx keeps it as long as a worker that uses it.
+        unsafe { (*self.0).data.cast::<Shared>().as_ref() }
     }
 }
 
@@ -63,7 +83,7 @@ unsafe extern "C" fn init(zone: *mut ngx_shm_zone_t, before: *mut c_void) -> ngx
         (*zone).data = match before.is_null() {
             true => {
                 let pool: *mut ngx_slab_pool_t = (*zone).shm.addr.cast();
-                ngx_slab_calloc(pool, size_of::<[AtomicUsize; PLACES]>())
+                ngx_slab_calloc(pool, size_of::<Shared>())
             }
             false => before,
         };

@@ -4,11 +4,14 @@
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_hash_key, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_pcalloc, ngx_pool_t, ngx_str_t,
-    ngx_table_elt_t,
+    ngx_hash_key, ngx_list_init, ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_pcalloc,
+    ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 
-use crate::nginx::sys::{OutOfMemory, bytes_of};
+use crate::nginx::sys::{OutOfMemory, bytes_of, rc};
+
+/// A header field.
+pub(in crate::nginx) type Field = ngx_table_elt_t;
 
 /// The elements of a list, empty parts skipped.
 ///
@@ -101,11 +104,12 @@ pub(in crate::nginx) unsafe fn hide(list: *mut ngx_list_t, name: &str) {
     }
 }
 
-/// Removes every field for which `unwanted` holds. The others stay where they are in memory:
-/// the part of the list is split around the removed one.
+/// Removes every field for which `unwanted` holds. All of them, the removed ones too, stay where they
+/// are in memory, so that who points at one still reads it: the part of the list is split around the
+/// removed one, and nothing is written over it.
 ///
 /// # Safety
-/// As [`fields`]; `pool` lives as long as the list; nothing points at a removed field.
+/// As [`fields`]; `pool` lives as long as the list.
 pub(in crate::nginx) unsafe fn remove(
     list: *mut ngx_list_t,
     pool: *mut ngx_pool_t,
@@ -138,9 +142,39 @@ pub(in crate::nginx) unsafe fn remove(
     Ok(())
 }
 
+/// Gives a request a list of its own, in the place of a copy that shares its parts with another's,
+/// without the fields for which `unwanted` holds.
+///
+/// # Safety
+/// As [`remove`].
+pub(in crate::nginx) unsafe fn copy_without(
+    list: *mut ngx_list_t,
+    pool: *mut ngx_pool_t,
+    unwanted: impl Fn(&[u8]) -> bool,
+) -> Result<(), OutOfMemory> {
+    // SAFETY: the old list lives in the pool, and so do the elements that others point at; the new
+    // one is initialised before it is used.
+    unsafe {
+        let kept: Vec<&Field> =
+            fields(list).filter(|field| !unwanted(bytes_of(field.key))).collect();
+        let mut own: ngx_list_t = std::mem::zeroed();
+        let room = kept.len().max(4);
+        if ngx_list_init(&raw mut own, pool, room, size_of::<Field>()) != rc::OK {
+            return Err(OutOfMemory);
+        }
+        let elements = own.part.elts.cast::<Field>();
+        for (at, field) in kept.iter().enumerate() {
+            elements.add(at).write(**field);
+        }
+        own.part.nelts = kept.len();
+        list.write(own);
+        (*list).last = &raw mut (*list).part;
+    }
+    Ok(())
+}
+
 /// Takes the element `at` out of `part`. Later parts are never left empty, because nginx's own
-/// loops read the first element of each without looking; and `nalloc` says "full" of a last part
-/// that lost its spare room, so that the next push begins a new one.
+/// loops read the first element of each without looking.
 unsafe fn split(
     list: *mut ngx_list_t,
     pool: *mut ngx_pool_t,
@@ -151,6 +185,7 @@ unsafe fn split(
     // SAFETY: `at` is below `nelts`; pointers stay within the part's elements.
     unsafe {
         let behind = (*part).nelts - at - 1;
+        let was_last = (*list).last == part;
         if behind > 0 {
             let rest = ngx_pcalloc(pool, size_of::<ngx_list_part_t>()).cast::<ngx_list_part_t>();
             if rest.is_null() {
@@ -160,9 +195,8 @@ unsafe fn split(
             (*rest).nelts = behind;
             (*rest).next = (*part).next;
             (*part).next = rest;
-            if (*list).last == part {
+            if was_last {
                 (*list).last = rest;
-                (*list).nalloc = behind;
             }
         }
         (*part).nelts = at;
@@ -170,9 +204,28 @@ unsafe fn split(
             (*before).next = (*part).next;
             if (*list).last == part {
                 (*list).last = before;
-                (*list).nalloc = (*before).nelts.max(1);
             }
         }
+        if was_last { close(list, pool) } else { Ok(()) }
+    }
+}
+
+/// Has the next push write where no field is or was.
+unsafe fn close(list: *mut ngx_list_t, pool: *mut ngx_pool_t) -> Result<(), OutOfMemory> {
+    const ROOM: usize = 4;
+    // SAFETY: the last part is one of the list; a full one is left as it is by a push.
+    unsafe {
+        let last = (*list).last;
+        if (*last).nelts > 0 {
+            (*list).nalloc = (*last).nelts;
+            return Ok(());
+        }
+        let elements = ngx_pcalloc(pool, ROOM * (*list).size);
+        if elements.is_null() {
+            return Err(OutOfMemory);
+        }
+        (*last).elts = elements;
+        (*list).nalloc = ROOM;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! nginx's structures made safe: what a [`request`] and a [`response`] say, their header [`list`]s, and
 //! Rust's idea of all of them in [`layout`].
 
+pub(in crate::nginx) mod cookies;
 pub(in crate::nginx) mod layout;
 pub(in crate::nginx) mod list;
 pub(in crate::nginx) mod request;
 pub(in crate::nginx) mod response;
+pub(in crate::nginx) mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -12,6 +12,7 @@ fn rules() -> StoreRules {
         valid: Vec::new(),
         ignored: Ignored::default(),
         revalidate: false,
+        cookies_are_in_key: false,
         keep: Duration::from_secs(3600),
     }
 }
