@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ngx_http_redis_cache_module::redis::endpoint::{Login, Secret};
-use ngx_http_redis_cache_module::redis::handshake::{Answer, Greeting, Handshake, Next};
+use ngx_http_redis_cache_module::redis::handshake::{Greeting, Handshake, Line, Next};
 
 const PASSWORD: &str = "pass-7-word";
 
@@ -42,14 +42,14 @@ fuzz_target!(|input: (u8, Vec<(u8, &str)>)| {
     for (kind, text) in replies.iter().cycle().take(if replies.is_empty() { 0 } else { 32 }) {
         let text = format!("{text} {PASSWORD}");
         let kind = usize::from(*kind);
-        let answer = match CODES.get(kind) {
-            Some(code) => Answer::Error(code, &text),
-            None => Answer::Fine(REPLIES[kind % REPLIES.len()]),
+        let line = match CODES.get(kind) {
+            Some(code) => Line::Error(code, &text),
+            None => Line::Fine(REPLIES[kind % REPLIES.len()]),
         };
-        let is_fine = matches!(answer, Answer::Fine(_));
+        let is_fine = matches!(line, Line::Fine(_));
         assert!(!awaited.is_empty(), "more replies were read than asked for");
         let command = awaited.remove(0);
-        let next = handshake.on_reply(answer);
+        let next = handshake.on_reply(line);
         if let Next::Fail(fault) = &next {
             let cause = fault.cause.as_deref().unwrap_or_default();
             assert!(!has(2) || !cause.contains(PASSWORD), "{text:?} is shown as {cause:?}");

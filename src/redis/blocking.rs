@@ -16,7 +16,7 @@ use super::budget::{Stream, fault_of};
 use super::command::encode;
 use super::endpoint::{Login, ServerAddr};
 use super::error_reply;
-use super::handshake::{Answer, Greeting, Handshake, Next};
+use super::handshake::{Greeting, Handshake, Line, Next};
 use super::hello::Hello;
 use super::oversize::Oversize;
 use super::reader::{Admit, Frame, Reader};
@@ -57,7 +57,7 @@ pub struct Pool {
 
 /// What a command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+enum Kind {
     Read,
     Write,
 }
@@ -105,7 +105,7 @@ impl Pool {
         }
         self.command.clear();
         encode(&mut self.command, &[b"GET", key]);
-        let reply = self.run(Purpose::Read, now, timeout, max_size);
+        let reply = self.run(Kind::Read, now, timeout, max_size);
         if matches!(&reply, Reply::Fault(fault) if fault.reason == Reason::TooLarge) {
             self.oversize.remember(key, max_size, now);
         }
@@ -115,20 +115,20 @@ impl Pool {
     /// Sends a command that writes, once, for at most `timeout`.
     pub fn write(&mut self, command: Vec<u8>, timeout: Duration) -> Reply {
         self.command = command;
-        let reply = self.run(Purpose::Write, Instant::now(), timeout, MAX_SHORT_REPLY);
+        let reply = self.run(Kind::Write, Instant::now(), timeout, MAX_SHORT_REPLY);
         self.command = Vec::new();
         reply
     }
 
-    fn run(&mut self, purpose: Purpose, now: Instant, timeout: Duration, max_size: usize) -> Reply {
+    fn run(&mut self, kind: Kind, now: Instant, timeout: Duration, max_size: usize) -> Reply {
         if self.breaker.admit(now) == Admission::Refuse {
             return Reply::Fault(Reason::Breaker.into());
         }
-        let is_reply = |reply: &Reply| match purpose {
-            Purpose::Read => *reply != Reply::Done,
-            Purpose::Write => !matches!(reply, Reply::Value(_)),
+        let is_reply = |reply: &Reply| match kind {
+            Kind::Read => *reply != Reply::Done,
+            Kind::Write => !matches!(reply, Reply::Value(_)),
         };
-        let taken = self.query(purpose, now + timeout, max_size);
+        let taken = self.query(kind, now + timeout, max_size);
         match taken.and_then(|reply| match is_reply(&reply) {
             true => Ok(reply),
             false => Err(Reason::Protocol.into()),
@@ -148,19 +148,14 @@ impl Pool {
 
     /// One query. A lookup is repeated once on a fresh connection where an idle one turns out
     /// dead; a write never is, since it may have been carried out.
-    fn query(
-        &mut self,
-        purpose: Purpose,
-        deadline: Instant,
-        max_size: usize,
-    ) -> Result<Reply, Fault> {
+    fn query(&mut self, kind: Kind, deadline: Instant, max_size: usize) -> Result<Reply, Fault> {
         let says_hello = self.hello.is_said(Instant::now());
         while let Some(introduced) = self.idle.pop() {
             if !introduced.stream.is_quiet() || (says_hello && !introduced.resp3) {
                 continue;
             }
             match self.query_on(introduced, deadline, max_size) {
-                Err(failure) if failure.was_dead && purpose == Purpose::Read => self.idle.clear(),
+                Err(failure) if failure.was_dead && kind == Kind::Read => self.idle.clear(),
                 result => return result.map_err(|failure| failure.fault),
             }
         }
@@ -240,9 +235,9 @@ fn introduce(
         stream.write_all(&out, deadline).map_err(|error| fault_of(&error))?;
         out = loop {
             let answer = match next_reply(stream, &mut replies, deadline)? {
-                Frame::Error(code, text) => handshake.on_reply(Answer::Error(&code, &text)),
-                Frame::Other(reply) => handshake.on_reply(Answer::Fine(&reply)),
-                _ => handshake.on_reply(Answer::Fine(b"")),
+                Frame::Error(code, text) => handshake.on_reply(Line::Error(&code, &text)),
+                Frame::Other(reply) => handshake.on_reply(Line::Fine(&reply)),
+                _ => handshake.on_reply(Line::Fine(b"")),
             };
             match answer {
                 Next::Read => {}

@@ -32,7 +32,7 @@ pub struct Greeting {
 
 /// One reply of the server, as far as the handshake cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum Line<'a> {
     /// Anything but an error, as it came.
     Fine(&'a [u8]),
     /// An error reply: its code and the rest of its text.
@@ -102,27 +102,27 @@ impl Handshake {
     }
 
     /// Takes in the next reply.
-    pub fn on_reply(&mut self, answer: Answer<'_>) -> Next {
+    pub fn on_reply(&mut self, line: Line<'_>) -> Next {
         self.has_heard = true;
-        match (self.awaited.pop_front(), answer) {
-            (Some(Step::Hello), Answer::Error(code, text)) if self.is_refusal_of_hello(code) => {
+        match (self.awaited.pop_front(), line) {
+            (Some(Step::Hello), Line::Error(code, text)) if self.is_refusal_of_hello(code) => {
                 self.refusal = Some(self.fault(code, text));
                 self.awaited.iter_mut().for_each(|step| *step = Step::Skip);
             }
             (Some(Step::Skip), _) => {}
-            (Some(Step::Auth), Answer::Error("ERR", text)) => {
+            (Some(Step::Auth), Line::Error("ERR", text)) => {
                 let fault = self.fault("ERR", text);
                 return Next::Fail(Fault { reason: Reason::NoAuth, ..fault });
             }
-            (Some(Step::Ping), Answer::Error("ERR" | "NOPERM", _)) => {}
-            (_, Answer::Error(code, text)) => return Next::Fail(self.fault(code, text)),
-            (Some(Step::Hello), Answer::Fine(reply)) => {
+            (Some(Step::Ping), Line::Error("ERR" | "NOPERM", _)) => {}
+            (_, Line::Error(code, text)) => return Next::Fail(self.fault(code, text)),
+            (Some(Step::Hello), Line::Fine(reply)) => {
                 self.protocol = Protocol::Resp3;
                 if self.greeting.wants_primary && is_replica(reply) {
                     return Next::Fail(Reason::ReadOnly.into());
                 }
             }
-            (_, Answer::Fine(_)) => {}
+            (_, Line::Fine(_)) => {}
         }
         match (self.awaited.is_empty(), self.protocol) {
             (false, _) => Next::Read,

@@ -100,9 +100,9 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::handshake::{Answer, Greeting, Next};
+    use crate::redis::handshake::{Greeting, Line, Next};
 
-    const FINE: Answer<'static> = Answer::Fine(b"+OK\r\n");
+    const FINE: Line<'static> = Line::Fine(b"+OK\r\n");
 
     fn begin(hello: &Hello, now: Instant) -> Handshake {
         Handshake::start(&Greeting::default(), hello.is_said(now)).0
@@ -170,7 +170,7 @@ mod tests {
             assert!(!hello.failed(Some(&begin(&hello, now)), reason, now), "{reason}");
         }
         let mut heard = begin(&hello, now);
-        let full = Answer::Error("ERR", "max number of clients reached");
+        let full = Line::Error("ERR", "max number of clients reached");
         assert!(matches!(heard.on_reply(full), Next::Write(_)));
         assert!(!hello.failed(Some(&heard), Reason::Closed, now));
         assert!(hello.is_said(now));
@@ -180,7 +180,7 @@ mod tests {
     fn a_refusal_in_words_is_believed_at_once() {
         let (mut hello, now) = (Hello::default(), Instant::now());
         let mut handshake = begin(&hello, now);
-        let refused = Answer::Error("ERR", "unsupported command 'hello'");
+        let refused = Line::Error("ERR", "unsupported command 'hello'");
         assert!(matches!(handshake.on_reply(refused), Next::Write(_)));
         assert!(!handshake.speaks_resp3() && hello.is_said(now));
         assert_eq!(handshake.on_reply(FINE), Next::Ready);

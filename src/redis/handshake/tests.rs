@@ -1,9 +1,9 @@
 use super::*;
 use crate::redis::endpoint::Endpoint;
 
-const UNKNOWN: Answer<'static> = Answer::Error("ERR", "unknown command `HELLO`");
+const UNKNOWN: Line<'static> = Line::Error("ERR", "unknown command `HELLO`");
 
-const FINE: Answer<'static> = Answer::Fine(b"+OK\r\n");
+const FINE: Line<'static> = Line::Fine(b"+OK\r\n");
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
@@ -36,14 +36,14 @@ fn a_failed_select_or_login_is_the_end() {
     let greeting = greeting("redis://:p@h/99");
     let mut handshake = Handshake::start(&greeting, true).0;
     assert_eq!(handshake.on_reply(FINE), Next::Read);
-    let out_of_range = Answer::Error("ERR", "DB index is out of range");
+    let out_of_range = Line::Error("ERR", "DB index is out of range");
     assert_eq!(reason(handshake.on_reply(out_of_range)), Reason::ErrorReply);
 
     let mut handshake = Handshake::start(&greeting, true).0;
-    let wrong = Answer::Error("WRONGPASS", "invalid username-password pair");
+    let wrong = Line::Error("WRONGPASS", "invalid username-password pair");
     assert_eq!(reason(handshake.on_reply(wrong)), Reason::NoAuth);
     let mut handshake = Handshake::start(&greeting, true).0;
-    let loading = Answer::Error("LOADING", "Redis is loading the dataset in memory");
+    let loading = Line::Error("LOADING", "Redis is loading the dataset in memory");
     assert_eq!(reason(handshake.on_reply(loading)), Reason::Loading);
 }
 
@@ -52,7 +52,7 @@ fn a_server_without_hello() {
     let with_all = greeting("redis://:p@h/2");
     let mut handshake = Handshake::start(&with_all, true).0;
     assert_eq!(handshake.on_reply(UNKNOWN), Next::Read);
-    let Next::Write(out) = handshake.on_reply(Answer::Error("NOAUTH", "")) else { panic!() };
+    let Next::Write(out) = handshake.on_reply(Line::Error("NOAUTH", "")) else { panic!() };
     assert_eq!(out, b"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n");
     assert_eq!(handshake.on_reply(FINE), Next::Read);
     assert_eq!(handshake.on_reply(FINE), Next::Ready);
@@ -60,18 +60,18 @@ fn a_server_without_hello() {
     let plain = greeting("redis://h");
     let mut handshake = Handshake::start(&plain, true).0;
     assert_eq!(handshake.on_reply(UNKNOWN), Next::Write(PING.to_vec()));
-    assert_eq!(handshake.on_reply(Answer::Fine(b"+PONG\r\n")), Next::Ready);
+    assert_eq!(handshake.on_reply(Line::Fine(b"+PONG\r\n")), Next::Ready);
     let secret = greeting("redis://:p@h");
     let mut handshake = Handshake::start(&secret, true).0;
     assert!(matches!(handshake.on_reply(UNKNOWN), Next::Write(_)));
-    let unset = Answer::Error("ERR", "Client sent AUTH, but no password is set");
+    let unset = Line::Error("ERR", "Client sent AUTH, but no password is set");
     assert_eq!(reason(handshake.on_reply(unset)), Reason::NoAuth);
 }
 
 #[test]
 fn a_server_that_hides_what_it_knows_is_logged_in_to() {
     let mut handshake = Handshake::start(&greeting("redis://:p@h"), true).0;
-    let hides = Answer::Error("NOAUTH", "Authentication required.");
+    let hides = Line::Error("NOAUTH", "Authentication required.");
     assert!(matches!(handshake.on_reply(hides), Next::Write(_)));
     assert_eq!(handshake.on_reply(FINE), Next::Ready);
     let mut handshake = Handshake::start(&greeting("redis://h"), true).0;
@@ -90,7 +90,7 @@ fn a_replica_is_not_the_primary_that_is_wanted() {
         (&Greeting::default(), "replica", Next::Ready),
     ] {
         let mut handshake = Handshake::start(greeting, true).0;
-        assert_eq!(handshake.on_reply(Answer::Fine(hello(role).as_bytes())), wanted, "{role}");
+        assert_eq!(handshake.on_reply(Line::Fine(hello(role).as_bytes())), wanted, "{role}");
         assert!(handshake.speaks_resp3());
     }
 }
@@ -123,13 +123,13 @@ fn every_refusal_of_hello_is_followed_by_the_rest_without_it() {
         ("NOAUTH", "Authentication required."),
     ] {
         let mut handshake = Handshake::start(&greeting("redis://:p@h"), true).0;
-        let next = handshake.on_reply(Answer::Error(code, text));
+        let next = handshake.on_reply(Line::Error(code, text));
         assert_eq!(next, Next::Write(b"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n".to_vec()), "{code} {text}");
         assert_eq!(handshake.on_reply(FINE), Next::Ready);
     }
     for code in ["WRONGPASS", "LOADING", "MASTERDOWN", "BUSY", "READONLY", "MISCONF", "TRYAGAIN"] {
         let mut handshake = Handshake::start(&greeting("redis://:p@h"), true).0;
-        assert!(matches!(handshake.on_reply(Answer::Error(code, "x")), Next::Fail(_)), "{code}");
+        assert!(matches!(handshake.on_reply(Line::Error(code, "x")), Next::Fail(_)), "{code}");
     }
 }
 
@@ -141,11 +141,11 @@ fn without_hello_from_the_beginning() {
     // The user that connections have without a name: servers before Redis 6 know none.
     assert_eq!(begin("redis://default:p@h"), b"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n");
     assert_eq!(begin("redis://u:p@h"), b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n");
-    let no_right = Answer::Error("NOPERM", "this user has no permissions to run 'ping'");
+    let no_right = Line::Error("NOPERM", "this user has no permissions to run 'ping'");
     let mut handshake = Handshake::start(&greeting("redis://h"), false).0;
     assert_eq!(handshake.on_reply(no_right), Next::Ready);
     let mut handshake = Handshake::start(&greeting("redis://h"), false).0;
-    assert_eq!(reason(handshake.on_reply(Answer::Error("NOAUTH", "x"))), Reason::NoAuth);
+    assert_eq!(reason(handshake.on_reply(Line::Error("NOAUTH", "x"))), Reason::NoAuth);
 }
 
 #[test]
@@ -157,12 +157,12 @@ fn what_the_end_of_a_connection_means() {
     assert_eq!(cause(closed).as_deref(), Some("no reply to HELLO, SELECT 2"));
     assert_eq!(ended(&handshake, Reason::Protocol), Reason::Protocol.into());
     handshake.on_reply(UNKNOWN);
-    handshake.on_reply(Answer::Error("NOAUTH", ""));
+    handshake.on_reply(Line::Error("NOAUTH", ""));
     let closed = ended(&handshake, Reason::Closed);
     assert_eq!(cause(closed).as_deref(), Some("no reply to AUTH, SELECT 2"));
 
     let mut handshake = Handshake::start(&greeting("redis://h"), true).0;
-    handshake.on_reply(Answer::Error("ERR", "max number of clients reached"));
+    handshake.on_reply(Line::Error("ERR", "max number of clients reached"));
     for reason in [Reason::Closed, Reason::Timeout] {
         let fault = ended(&handshake, reason);
         assert_eq!(fault.reason, Reason::ErrorReply);
@@ -172,7 +172,7 @@ fn what_the_end_of_a_connection_means() {
 
 #[test]
 fn a_password_is_never_part_of_a_cause() {
-    let echoes = Answer::Error("ERR", "invalid password w0rd: 'w0rd', 'AUTH w0rd'");
+    let echoes = Line::Error("ERR", "invalid password w0rd: 'w0rd', 'AUTH w0rd'");
     let mut handshake = Handshake::start(&greeting("redis://:w0rd@h"), false).0;
     let Next::Fail(fault) = handshake.on_reply(echoes) else { panic!() };
     assert_eq!(fault.reason, Reason::NoAuth);

@@ -3,7 +3,7 @@
 use super::{Event, Link, Phase, Sent};
 use crate::fault::Fault;
 use crate::reason::Reason;
-use crate::redis::handshake::{Answer, Handshake, Next};
+use crate::redis::handshake::{Handshake, Line, Next};
 use crate::redis::query::Query;
 use crate::redis::reader::{Admit, Frame, LARGE, SMALL};
 
@@ -67,9 +67,9 @@ impl Link {
     fn introduce(&mut self, frame: &Frame) -> Result<Option<Handshake>, Fault> {
         let Phase::Introducing(handshake) = &mut self.phase else { return Ok(None) };
         let answer = match frame {
-            Frame::Error(code, text) => Answer::Error(code, text),
-            Frame::Other(reply) => Answer::Fine(reply),
-            _ => Answer::Fine(b""),
+            Frame::Error(code, text) => Line::Error(code, text),
+            Frame::Other(reply) => Line::Fine(reply),
+            _ => Line::Fine(b""),
         };
         match handshake.on_reply(answer) {
             Next::Read => return Ok(None),
