@@ -1,10 +1,11 @@
 //! Rules of HTTP that need no nginx: lists, Cache-Control, freshness and age (RFC 9111), Vary,
-//! content codings, field lines, ranges, hop-by-hop fields, references to other pages, queries, cookies,
+//! content codings and types, field lines, ranges, hop-by-hop fields, references to other pages, queries, cookies,
 //! what a balancer in front says of a request.
 
 pub mod cache_control;
 pub mod cache_status;
 pub mod coding;
+pub mod content_type;
 pub mod cookie;
 pub mod field;
 pub mod forwarded;

@@ -8,7 +8,7 @@ use crate::nginx::http::fate::{Armed, Fate};
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite};
 use crate::nginx::sys::response::Response;
-use crate::nginx::sys::{layout, list, rc};
+use crate::nginx::sys::{layout, rc};
 use crate::reason::StoreReason;
 
 /// What follows the header of an answer.
@@ -88,13 +88,14 @@ fn answer_condition(lookup: Lookup) -> ngx_int_t {
     let request = lookup.request();
     conditions::restore(request);
     request.obey_precedence();
+    if !request.raw().headers_in.range.is_null() {
+        // nginx's filter adds one of its own.
+        request.headers_out().list().hide("accept-ranges");
+        request.set(&layout::ALLOW_RANGES, true);
+    }
     // SAFETY: the request is alive, and nothing of its header was sent; this filter passes it on
-    // the second time. nginx's filter adds an Accept-Ranges of its own.
+    // the second time.
     let code = unsafe {
-        if !request.raw().headers_in.range.is_null() {
-            list::hide(&raw mut (*request.as_ptr()).headers_out.headers, "accept-ranges");
-            request.set(&layout::ALLOW_RANGES, true);
-        }
         match ngx_http_top_header_filter {
             Some(top) => top(request.as_ptr()),
             None => rc::ERROR,

@@ -6,6 +6,7 @@ use crate::engine::memory::Share;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
 use crate::nginx::http::lookup::Lookup;
+use crate::nginx::sys::chain;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::{Response, upstream};
 use crate::nginx::worker::writer;
@@ -70,11 +71,10 @@ impl Collecting {
 pub(in crate::nginx) unsafe fn take(lookup: Lookup, chain: *mut ngx_chain_t) {
     let max_size = lookup.plan().max_size;
     let request = lookup.request();
-    let mut link = chain;
-    // SAFETY: links and buffers of the chain are valid.
-    while let Some((buffer, next)) = unsafe { link.as_ref().map(|link| (&*link.buf, link.next)) } {
+    // SAFETY: the caller guarantees that links and buffers of the chain are valid.
+    for buffer in unsafe { chain::buffers(chain).filter_map(|buffer| buffer.as_ref()) } {
         // SAFETY: as above.
-        let bytes = unsafe { bytes_of(buffer) };
+        let bytes = unsafe { chain::bytes_of(buffer) };
         let added = lookup.with_fate(|fate| match fate {
             Fate::Collecting(collecting) => {
                 let bytes = bytes.ok_or(StoreReason::Internal);
@@ -90,26 +90,6 @@ pub(in crate::nginx) unsafe fn take(lookup: Lookup, chain: *mut ngx_chain_t) {
         if is_last(request, buffer) {
             return finish(lookup);
         }
-        link = next;
-    }
-}
-
-/// The bytes of a buffer; `None` where they lie in a file alone.
-///
-/// # Safety
-/// The buffer is valid.
-unsafe fn bytes_of<'a>(buffer: &ngx_buf_t) -> Option<&'a [u8]> {
-    let in_memory = buffer.temporary() != 0 || buffer.memory() != 0 || buffer.mmap() != 0;
-    if !in_memory {
-        return (buffer.in_file() == 0).then_some(&[]);
-    }
-    // SAFETY: `pos` is not behind `last`, and both are in one piece of memory.
-    unsafe {
-        let length = usize::try_from(buffer.last.offset_from(buffer.pos)).unwrap_or(0);
-        if length == 0 {
-            return Some(&[]);
-        }
-        Some(std::slice::from_raw_parts(buffer.pos, length))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Conditions and ranges of a request whose answer may be stored: the client's are kept from the
 //! application, which is to send the whole page, and the validators of a stale page take their place.
 
-use ngx::ffi::ngx_str_t;
-
 use crate::entry::Page;
 use crate::http::range;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, layout, list, str_over};
+use crate::nginx::sys::{OutOfMemory, layout};
 
 /// Whether the request asks for a part of the page, or for one under a condition.
 pub(in crate::nginx) fn asks_for_a_part(request: Request) -> bool {
@@ -21,14 +19,8 @@ pub(in crate::nginx) fn take(request: Request) -> Result<bool, OutOfMemory> {
     let found = !headers_in.if_none_match.is_null()
         || !headers_in.if_modified_since.is_null()
         || !headers_in.range.is_null();
-    // SAFETY: the request is the main one. nginx's own filters look at the elements that
-    // `headers_in` points at.
-    unsafe {
-        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        list::remove(headers, request.pool(), |name| {
-            is_validator(name) || name.eq_ignore_ascii_case(b"range")
-        })?;
-    }
+    let unwanted = |name: &[u8]| is_validator(name) || name.eq_ignore_ascii_case(b"range");
+    request.headers_in().remove(unwanted)?;
     if found {
         request.set(&layout::DISABLE_NOT_MODIFIED, true);
     }
@@ -42,11 +34,7 @@ pub(in crate::nginx) fn restore(request: Request) {
 
 /// Takes If-None-Match and If-Modified-Since off a main request.
 pub(in crate::nginx) fn drop_validators(request: Request) -> Result<(), OutOfMemory> {
-    // SAFETY: the list is the main request's own.
-    unsafe {
-        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        list::remove(headers, request.pool(), is_validator)
-    }
+    request.headers_in().remove(is_validator)
 }
 
 /// Whether a field is If-None-Match or If-Modified-Since.
@@ -59,18 +47,12 @@ pub(in crate::nginx) fn add_validators(
     request: Request,
     page: &Page<'_>,
 ) -> Result<(), OutOfMemory> {
-    let validators: [(&[u8], &[u8], &str); 2] = [
-        (b"If-None-Match", b"if-none-match", "etag"),
-        (b"If-Modified-Since", b"if-modified-since", "last-modified"),
-    ];
-    for (name, lowercase, field) in validators {
-        let Some(value) = page.value(field) else { continue };
-        // SAFETY: the request is the main one; names are static and the value is copied into
-        // its pool.
-        unsafe {
-            let value = ngx_str_t::from_bytes(request.pool(), value).ok_or(OutOfMemory)?;
-            let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-            list::push(headers, str_over(name), lowercase.as_ptr().cast_mut(), value)?;
+    for (name, lowercase, field) in [
+        ("If-None-Match", "if-none-match", "etag"),
+        ("If-Modified-Since", "if-modified-since", "last-modified"),
+    ] {
+        if let Some(value) = page.value(field) {
+            request.headers_in().push(name, Some(lowercase), value)?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Everything but a hit: the application answers, in the named location or in place. After a miss
 //! its answer may be stored, by this module or by the application itself, which is told the key.
 
-use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t, ngx_str_t};
+use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t};
 
 use crate::config::Door;
 use crate::key::header_form;
@@ -9,13 +9,13 @@ use crate::nginx::http::fate::Confirmable;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{fill, rewrite};
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, list, rc, str_over};
+use crate::nginx::sys::{OutOfMemory, rc, str_over};
 use crate::nginx::worker;
 use crate::reason::{Reason, Status};
 
 /// The header that hands the key to the application.
-pub(in crate::nginx) const KEY_HEADER: &[u8] = b"X-Redis-Cache-Key";
-const KEY_HEADER_LOWERCASE: &[u8] = b"x-redis-cache-key";
+pub(in crate::nginx) const KEY_HEADER: &str = "X-Redis-Cache-Key";
+const KEY_HEADER_LOWERCASE: &str = "x-redis-cache-key";
 
 /// Leaves for the application. The return code is for nginx's finalize: DONE once the named
 /// location has taken over, or the status where there is no fallback; DECLINED where the request
@@ -80,16 +80,7 @@ fn hand_over_key(lookup: Lookup, reason: Reason) -> Result<bool, OutOfMemory> {
     let Some(value) = lookup.key().and_then(|key| header_form(&key.bytes)) else {
         return Ok(false);
     };
-    // SAFETY: the request is the main one; the value is copied into its pool.
-    unsafe {
-        let value = ngx_str_t::from_bytes(request.pool(), &value).ok_or(OutOfMemory)?;
-        list::push(
-            &raw mut (*request.as_ptr()).headers_in.headers,
-            str_over(KEY_HEADER),
-            KEY_HEADER_LOWERCASE.as_ptr().cast_mut(),
-            value,
-        )?;
-    }
+    request.headers_in().push(KEY_HEADER, Some(KEY_HEADER_LOWERCASE), &value)?;
     Ok(true)
 }
 
@@ -111,16 +102,12 @@ fn may_be_told(lookup: Lookup, reason: Reason) -> bool {
 /// tell the two apart.
 pub(in crate::nginx) fn is_key_header(name: &[u8]) -> bool {
     name.len() == KEY_HEADER_LOWERCASE.len()
-        && name.iter().zip(KEY_HEADER_LOWERCASE).all(|(byte, wanted)| {
-            byte.eq_ignore_ascii_case(wanted) || (*byte == b'_' && *wanted == b'-')
+        && name.iter().zip(KEY_HEADER_LOWERCASE.bytes()).all(|(byte, wanted)| {
+            byte.eq_ignore_ascii_case(&wanted) || (*byte == b'_' && wanted == b'-')
         })
 }
 
 /// Removes the header of the key from a main request.
 pub(in crate::nginx) fn strip(request: Request) -> Result<(), OutOfMemory> {
-    // SAFETY: the list is the main request's own, and nothing points at a field of this name.
-    unsafe {
-        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        list::remove(headers, request.pool(), is_key_header)
-    }
+    request.headers_in().remove(is_key_header)
 }

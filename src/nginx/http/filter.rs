@@ -7,7 +7,7 @@ use std::ptr::{self, addr_of_mut};
 
 use ngx::ffi::{
     ngx_chain_t, ngx_http_output_body_filter_pt, ngx_http_output_header_filter_pt,
-    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t, ngx_str_t,
+    ngx_http_request_t, ngx_http_top_body_filter, ngx_http_top_header_filter, ngx_int_t,
 };
 use ngx::http::HttpModule;
 
@@ -19,7 +19,7 @@ use crate::nginx::http::answer;
 use crate::nginx::http::answer::Next;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, list, rc, str_over};
+use crate::nginx::sys::{OutOfMemory, chain, rc};
 use crate::reason::StoreReason;
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
@@ -114,23 +114,16 @@ pub(in crate::nginx) unsafe fn pass_body(request: Request, chain: *mut ngx_chain
 /// # Safety
 /// The chain is valid or null.
 pub(in crate::nginx) unsafe fn drop_body(request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: links and buffers of the chain are valid; null makes the filters below send what
-    // they keep.
+    // SAFETY: the caller guarantees that links and buffers of the chain are valid.
+    for buffer in unsafe { chain::buffers(chain).filter_map(|buffer| buffer.as_mut()) } {
+        buffer.pos = buffer.last;
+        buffer.file_pos = buffer.file_last;
+    }
+    // SAFETY: the request is alive, and so is its connection; null makes the filters below send what
+    // they keep. nginx's last filter takes it for a mistake to be called for nothing.
     unsafe {
-        if chain.is_null() {
-            return next_body(request.as_ptr(), chain);
-        }
-        let mut link = chain;
-        while let Some(current) = link.as_ref() {
-            if let Some(buffer) = current.buf.as_mut() {
-                buffer.pos = buffer.last;
-                buffer.file_pos = buffer.file_last;
-            }
-            link = current.next;
-        }
-        // nginx's last filter takes it for a mistake to be called for nothing.
         let keeps = (*request.connection()).buffered() != 0 || !request.raw().postponed.is_null();
-        match keeps {
+        match keeps || chain.is_null() {
             true => next_body(request.as_ptr(), ptr::null_mut()),
             false => rc::OK,
         }
@@ -140,8 +133,7 @@ pub(in crate::nginx) unsafe fn drop_body(request: Request, chain: *mut ngx_chain
 /// Adds Cache-Status, once, and drops the line that only a stored page may have.
 fn mark(lookup: Lookup) -> Result<(), OutOfMemory> {
     let request = lookup.request();
-    // SAFETY: the request is alive; nginx sends no field whose hash is 0.
-    unsafe { list::hide(&raw mut (*request.as_ptr()).headers_out.headers, entry::LINE) };
+    request.headers_out().list().hide(entry::LINE);
     let Some(decision) = lookup.decision() else { return Ok(()) };
     if !lookup.plan().status_header || !lookup.is_to_send_status() {
         return Ok(());
@@ -149,13 +141,7 @@ fn mark(lookup: Lookup) -> Result<(), OutOfMemory> {
     let is_open = |why: &StoreReason| matches!(why, StoreReason::Incomplete | StoreReason::Queued);
     let not_stored = lookup.store_reason().filter(|why| !is_open(why));
     let value = cache_status::value(decision.reason, decision.ttl, not_stored);
-    // SAFETY: the request is alive; the value is copied into its pool.
-    unsafe {
-        let value = ngx_str_t::from_bytes(request.pool(), value.as_bytes()).ok_or(OutOfMemory)?;
-        let headers = &raw mut (*request.as_ptr()).headers_out.headers;
-        list::push(headers, str_over(b"Cache-Status"), ptr::null_mut(), value)?;
-    }
-    Ok(())
+    request.headers_out().list().push("Cache-Status", None, value.as_bytes())
 }
 
 impl Request {

@@ -14,7 +14,7 @@ use crate::nginx::http::fill::disarm;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, bytes_of, layout, list, rc};
+use crate::nginx::sys::{OutOfMemory, bytes_of, layout, rc};
 
 /// Removes the client's own header from every request, and gives it its Host.
 pub(in crate::nginx) unsafe extern "C" fn on_client_request(
@@ -82,12 +82,6 @@ fn prepare_subrequest(request: Request, main: Request) -> Result<(), OutOfMemory
     let lookup = Lookup::of(main);
     let asks = lookup.is_some_and(Lookup::asks_to_confirm);
     let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_validator(name));
-    // SAFETY: the list is the subrequest's, in the pool that it shares with its main request.
-    unsafe {
-        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        if list::fields(headers).any(|field| unwanted(bytes_of(field.key))) {
-            list::copy_without(headers, request.pool(), unwanted)?;
-        }
-    }
+    request.headers_in().remove_from_copy(unwanted)?;
     lookup.map_or(Ok(()), |lookup| rewrite::give_cookies(lookup, request))
 }

@@ -1,7 +1,7 @@
 //! The application confirmed a stored page with 304: the page is sent in the place of the 304, and
 //! stored anew with what the 304 says (RFC 9111 sections 3.2 and 4.3).
 
-use ngx::ffi::{ngx_http_clean_header, ngx_int_t, ngx_str_t};
+use ngx::ffi::{ngx_http_clean_header, ngx_int_t};
 
 use crate::entry::{Page, Stored};
 use crate::nginx::http::fate::Armed;
@@ -9,7 +9,7 @@ use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::http::{conditions, fill, serve};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::Response;
-use crate::nginx::sys::{OutOfMemory, list, now_millis, rc, str_over};
+use crate::nginx::sys::{OutOfMemory, now_millis, rc};
 use crate::nginx::worker::writer;
 use crate::policy::{Confirmation, Reuse, Storable};
 use crate::reason::{Reason, StoreReason};
@@ -84,12 +84,7 @@ fn send(lookup: Lookup, page: &Page<'_>, reuse: &Reuse, response: &Response<'_>)
 /// Cookies of the 304 are the client's, and no page's.
 fn set_cookies(request: Request, response: &Response<'_>) -> Result<(), OutOfMemory> {
     for field in response.received.iter().filter(|field| field.is("set-cookie")) {
-        // SAFETY: the request is alive; the value is copied into its pool.
-        unsafe {
-            let value = ngx_str_t::from_bytes(request.pool(), field.value).ok_or(OutOfMemory)?;
-            let headers = &raw mut (*request.as_ptr()).headers_out.headers;
-            list::push(headers, str_over(b"Set-Cookie"), std::ptr::null_mut(), value)?;
-        }
+        request.headers_out().list().push("Set-Cookie", None, field.value)?;
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ use ngx::ffi::{ngx_array_t, ngx_palloc};
 
 use crate::nginx::sys::list::Field;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, list, str_over};
+use crate::nginx::sys::{OutOfMemory, bytes_of, list, str_over};
 
 const NAME: &[u8] = b"Cookie";
-const LOWERCASE: &[u8] = b"cookie";
+const LOWERCASE: &str = "cookie";
 
 /// Where `$http_cookie` and `$cookie_...` look.
 #[cfg(nginx_linked_headers)]
@@ -28,75 +28,52 @@ impl CookieLines {
     /// Puts one field, or none, in the place of all. A subrequest, which shares the header of its main
     /// request, gets one of its own.
     pub fn replace(request: Request, field: Option<&[u8]>) -> Result<Self, OutOfMemory> {
-        // SAFETY: the request is alive, and the list is its own from here on; the value lies in its
-        // pool.
+        let headers = request.headers_in();
+        // SAFETY: the request is alive; the value lies in its pool.
         unsafe {
-            let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-            let lines = list::fields(headers)
-                .filter(|field| is_cookie(super::bytes_of(field.key)))
+            let lines = list::fields(&raw const (*request.as_ptr()).headers_in.headers)
+                .filter(|field| is_cookie(bytes_of(field.key)))
                 .map(|field| (field.key, field.value))
                 .collect();
-            if request.is_main() {
-                list::remove(headers, request.pool(), is_cookie)?;
-            } else {
-                list::copy_without(headers, request.pool(), is_cookie)?;
+            match request.is_main() {
+                true => headers.remove(is_cookie)?,
+                false => headers.separate(is_cookie)?,
             }
-            let new = match field {
-                Some(value) => {
-                    let value = ngx_str_t::from_bytes(request.pool(), value).ok_or(OutOfMemory)?;
-                    push(request, str_over(NAME), value)?
-                }
-                None => std::ptr::null_mut(),
-            };
+            let mut new = std::ptr::null_mut();
+            if let Some(value) = field {
+                let value = ngx_str_t::from_bytes(request.pool(), value).ok_or(OutOfMemory)?;
+                new = headers.push_as_it_is(str_over(NAME), Some(LOWERCASE), value)?;
+            }
             Ok(Self { slot: set_slot(request, slot_of(request, new)?), lines })
         }
     }
 
     /// Puts them back.
     pub fn restore(self, request: Request) -> Result<(), OutOfMemory> {
-        // SAFETY: as in `replace`, which has seen to it that the list is the request's own.
-        unsafe {
-            let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-            list::remove(headers, request.pool(), is_cookie)?;
-            for (name, value) in &self.lines {
-                push(request, *name, *value)?;
-            }
-            set_slot(request, self.slot);
-        }
-        Ok(())
+        request.headers_in().remove(is_cookie)?;
+        self.put(request)
     }
 
     /// Gives them to a subrequest of the request that has lost them.
     pub fn give(&self, request: Request) -> Result<(), OutOfMemory> {
-        // SAFETY: as in `replace`; the strings live as long as the main request.
-        unsafe {
-            let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-            list::copy_without(headers, request.pool(), is_cookie)?;
-            for (name, value) in &self.lines {
-                push(request, *name, *value)?;
-            }
-            set_slot(request, self.slot);
+        request.headers_in().separate(is_cookie)?;
+        self.put(request)
+    }
+
+    fn put(&self, request: Request) -> Result<(), OutOfMemory> {
+        let headers = request.headers_in();
+        for &(name, value) in &self.lines {
+            // SAFETY: the strings live as long as the request, or its main one.
+            unsafe { headers.push_as_it_is(name, Some(LOWERCASE), value)? };
         }
+        // SAFETY: so does what the slot points at.
+        unsafe { set_slot(request, self.slot) };
         Ok(())
     }
 }
 
 fn is_cookie(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(LOWERCASE)
-}
-
-/// # Safety
-/// The list is the request's own, and the strings live as long as it.
-unsafe fn push(
-    request: Request,
-    name: ngx_str_t,
-    value: ngx_str_t,
-) -> Result<*mut Field, OutOfMemory> {
-    // SAFETY: the caller guarantees it.
-    unsafe {
-        let headers = &raw mut (*request.as_ptr()).headers_in.headers;
-        list::push(headers, name, LOWERCASE.as_ptr().cast_mut(), value)
-    }
+    name.eq_ignore_ascii_case(LOWERCASE.as_bytes())
 }
 
 /// # Safety

@@ -5,14 +5,15 @@ use std::ptr::NonNull;
 
 use ngx::ffi::{
     NGX_ESCAPE_URI, NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_OPTIONS, NGX_HTTP_TRACE,
-    ngx_connection_t, ngx_escape_uri, ngx_http_core_srv_conf_t, ngx_http_log_ctx_t,
-    ngx_http_request_t, ngx_log_t, ngx_pool_t, ngx_str_t,
+    ngx_connection_t, ngx_escape_uri, ngx_http_core_srv_conf_t, ngx_http_discard_request_body,
+    ngx_http_log_ctx_t, ngx_http_request_t, ngx_int_t, ngx_log_t, ngx_pool_t, ngx_str_t,
 };
 use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
 
 use crate::http::cache_control::RequestControl;
 use crate::key::Authority;
 use crate::nginx::sys::layout::RequestBit;
+use crate::nginx::sys::list::Headers;
 use crate::nginx::sys::{OutOfMemory, bytes_of, layout, list, str_over};
 use crate::reason::Reason;
 
@@ -82,6 +83,12 @@ impl Request {
 
     fn server(self) -> Option<&'static ngx_http_core_srv_conf_t> {
         NgxHttpCoreModule::server_conf(self.raw())
+    }
+
+    /// The fields of the request. A subrequest shares those of its main request.
+    pub fn headers_in(self) -> Headers {
+        // SAFETY: the list is that of a live request, and lives in its pool.
+        unsafe { Headers::new(&raw mut (*self.as_ptr()).headers_in.headers, self.pool()) }
     }
 
     /// The values of all request header lines called `name`.
@@ -241,10 +248,8 @@ impl Request {
         unsafe {
             let len = usize::try_from(raw.host_end.offset_from(raw.host_start)).unwrap_or(0);
             let value = ngx_str_t { len, data: raw.host_start };
-            let headers_in = &raw mut (*self.as_ptr()).headers_in;
-            let name = b"host".as_ptr().cast_mut();
-            let list = &raw mut (*headers_in).headers;
-            (*headers_in).host = list::push(list, str_over(b"Host"), name, value)?;
+            let host = self.headers_in().push_as_it_is(str_over(b"Host"), Some("host"), value)?;
+            (*self.as_ptr()).headers_in.host = host;
         }
         Ok(())
     }
@@ -253,29 +258,42 @@ impl Request {
     /// `None` is out of memory.
     pub fn target<'a>(self) -> Option<Cow<'a, [u8]>> {
         let raw = self.raw();
-        // SAFETY: strings of a request live as long as it; the escaped uri is written into a
-        // vector of the size that nginx computes.
-        unsafe {
-            if self.is_main() {
-                return Some(bytes_of(raw.unparsed_uri).into());
-            }
-            let mut uri = bytes_of(raw.uri).to_vec();
-            let kind = NGX_ESCAPE_URI as usize;
-            let source = uri.as_mut_ptr();
-            let more = 2 * ngx_escape_uri(std::ptr::null_mut(), source, uri.len(), kind);
-            let mut target = Vec::<u8>::new();
-            target.try_reserve_exact(uri.len() + more + 1 + raw.args.len).ok()?;
-            if more == 0 {
-                target.extend_from_slice(&uri);
-            } else {
-                ngx_escape_uri(target.as_mut_ptr(), source, uri.len(), kind);
-                target.set_len(uri.len() + more);
-            }
-            if raw.args.len > 0 {
-                target.push(b'?');
-                target.extend_from_slice(bytes_of(raw.args));
-            }
-            Some(target.into())
+        // SAFETY: strings of a request live as long as it.
+        let (unparsed, uri, args) =
+            unsafe { (bytes_of(raw.unparsed_uri), bytes_of(raw.uri), bytes_of(raw.args)) };
+        if self.is_main() {
+            return Some(unparsed.into());
+        }
+        let mut target = escaped(uri, 1 + args.len())?;
+        if !args.is_empty() {
+            target.push(b'?');
+            target.extend_from_slice(args);
+        }
+        Some(target.into())
+    }
+
+    /// Reads the body away, which the response does not depend on.
+    pub fn discard_body(self) -> ngx_int_t {
+        // SAFETY: the request is alive (see `new`).
+        unsafe { ngx_http_discard_request_body(self.as_ptr()) }
+    }
+}
+
+/// A uri escaped as nginx does it, with `room` behind it; `None` is out of memory.
+fn escaped(uri: &[u8], room: usize) -> Option<Vec<u8>> {
+    let (source, kind) = (uri.as_ptr().cast_mut(), NGX_ESCAPE_URI as usize);
+    let mut escaped = Vec::<u8>::new();
+    // SAFETY: nginx reads the uri alone, and writes as many bytes as it has computed, for which there
+    // is room.
+    unsafe {
+        let more = 2 * ngx_escape_uri(std::ptr::null_mut(), source, uri.len(), kind);
+        escaped.try_reserve_exact(uri.len() + more + room).ok()?;
+        if more == 0 {
+            escaped.extend_from_slice(uri);
+        } else {
+            ngx_escape_uri(escaped.as_mut_ptr(), source, uri.len(), kind);
+            escaped.set_len(uri.len() + more);
         }
     }
+    Some(escaped)
 }
