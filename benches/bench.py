@@ -176,24 +176,7 @@ class Bench:
             f"location /return/{label}/ {{ return 200 \"{repeated(size)}\"; }}\n"
             for label, size in SIZES.items()
         )
-        raw = "redis_cache_format raw; redis_cache_timeout 2s;"
-        ours = {
-            "event": f"unix:{self.redis_socket}",
-            "tcp": f"redis://127.0.0.1:{self.redis_port}",
-            "tls": f"rediss://127.0.0.1:{self.tls_port}",
-            "blocking": f"unix:{self.redis_socket}",
-            "cluster": "nodes",
-        }
         seeds = "".join(f"server {node.url};" for node in self.cluster.nodes)
-        locations = "".join(
-            f"""
-            location /{name}/ {{
-                redis_cache_pass {url}; redis_cache_key $uri; {raw}
-                redis_cache_io {"blocking" if name == "blocking" else "event"};
-            }}"""
-            for name, url in ours.items()
-        )
-        lua = LUA.replace("REDIS", str(self.redis_socket))
         return f"""
             load_module {MODULE};
             load_module {LUA_MODULES}/ndk_http_module.so;
@@ -221,7 +204,7 @@ class Bench:
                         redis_cache_pass unix:{self.redis_socket}; redis_cache_key $uri;
                         redis_cache_timeout 2s;
                     }}
-                    {locations}
+                    {self._raw_locations()}
                     location /place/ {{
                         redis_cache unix:{self.redis_socket}; redis_cache_key $uri;
                         redis_cache_timeout 2s; proxy_pass http://127.0.0.1:1;
@@ -238,7 +221,7 @@ class Bench:
                         set $memcached_key $uri; memcached_pass memcached;
                         memcached_buffer_size 16k;
                     }}
-                    location /lua/ {{ content_by_lua_block {{ {lua} }} }}
+                    location /lua/ {{ content_by_lua_block {{ {LUA.replace("REDIS", str(self.redis_socket))} }} }}
                     location /proxy/ {{
                         proxy_pass http://127.0.0.1:{self.port}/static/;
                         proxy_cache bench; proxy_cache_valid 1h;
@@ -246,6 +229,23 @@ class Bench:
                 }}
             }}
         """
+
+    def _raw_locations(self) -> str:
+        ours = {
+            "event": f"unix:{self.redis_socket}",
+            "tcp": f"redis://127.0.0.1:{self.redis_port}",
+            "tls": f"rediss://127.0.0.1:{self.tls_port}",
+            "blocking": f"unix:{self.redis_socket}",
+            "cluster": "nodes",
+        }
+        return "".join(
+            f"""
+            location /{name}/ {{
+                redis_cache_pass {url}; redis_cache_key $uri; redis_cache_format raw;
+                redis_cache_timeout 2s; redis_cache_io {"blocking" if name == "blocking" else "event"};
+            }}"""
+            for name, url in ours.items()
+        )
 
     def cpu(self, name: str) -> float:
         """Seconds of CPU that a process, or several together, have used."""

@@ -11,4 +11,5 @@ step() {
 step "rustfmt" cargo fmt --check
 step "unsafe only in src/nginx" scripts/check-unsafe.sh
 step "imports run one way" scripts/check-imports.py
+step "nothing is too long" scripts/check-lengths.py
 step "clippy, pure half" cargo clippy --quiet --no-default-features --all-targets -- -D warnings

@@ -130,16 +130,8 @@ impl Plan {
     fn with(settings: &Settings, door: Door, upstream: Upstream) -> Result<Self, String> {
         let upstream = logged_in(upstream, settings)?;
         let io = settings.io.unwrap_or_default();
-        if io == Io::Blocking && upstream.only_server().is_none() {
-            return Err(format!(
-                "redis_cache_io blocking asks one server alone, and {upstream} is more than that"
-            ));
-        }
-        if upstream.tls && io == Io::Blocking {
-            return Err(format!(
-                "redis_cache_io blocking speaks no TLS, which {upstream} asks for: \
-                 use redis_cache_io event"
-            ));
+        if io == Io::Blocking {
+            may_block(&upstream)?;
         }
         let tls = TlsSettings::of(settings, upstream.tls)?;
         let max_size = settings.max_size.unwrap_or(8 << 20);
@@ -151,19 +143,7 @@ impl Plan {
             ));
         }
         let format = settings.format.unwrap_or_default();
-        let (key_source, key_shape) = match (&settings.key, format) {
-            (Some(key), _) => (
-                KeySource::Template(key.template),
-                KeyShape { hash: key.hash, prefix: key.prefix.clone() },
-            ),
-            (None, Format::Http) => {
-                (KeySource::CacheUri, KeyShape { hash: Hash::None, prefix: b"page:".to_vec() })
-            }
-            (None, Format::Raw) => (
-                KeySource::HostAndRequestUri,
-                KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() },
-            ),
-        };
+        let (key_source, key_shape) = key(settings, format);
         let store = settings.store.unwrap_or(false);
         if store && format == Format::Raw {
             return Err("redis_cache_store on needs redis_cache_format http: the raw form has no \
@@ -203,6 +183,32 @@ impl Plan {
             invalidates: settings.invalidates.unwrap_or_default(),
             min_uses: settings.min_uses.unwrap_or(1),
         })
+    }
+}
+
+/// Whether the blocking engine can ask an upstream.
+fn may_block(upstream: &Upstream) -> Result<(), String> {
+    if upstream.only_server().is_none() {
+        return Err(format!(
+            "redis_cache_io blocking asks one server alone, and {upstream} is more than that"
+        ));
+    }
+    if upstream.tls {
+        return Err(format!(
+            "redis_cache_io blocking speaks no TLS, which {upstream} asks for: \
+             use redis_cache_io event"
+        ));
+    }
+    Ok(())
+}
+
+/// What the key is made of, and how.
+fn key(settings: &Settings, format: Format) -> (KeySource, KeyShape) {
+    let shape = |hash, prefix: &[u8]| KeyShape { hash, prefix: prefix.to_vec() };
+    match (&settings.key, format) {
+        (Some(key), _) => (KeySource::Template(key.template), shape(key.hash, &key.prefix)),
+        (None, Format::Http) => (KeySource::CacheUri, shape(Hash::None, b"page:")),
+        (None, Format::Raw) => (KeySource::HostAndRequestUri, shape(Hash::Md5, b":1:")),
     }
 }
 

@@ -48,6 +48,7 @@ impl Resolver {
     /// Whether it was asked.
     pub fn ask(&self, name: &str, port: u16, done: Box<dyn FnOnce(Outcome)>) -> bool {
         let mut question = Box::new(Question { name: name.as_bytes().to_vec(), port, done });
+        let name = ngx_str_t { len: question.name.len(), data: question.name.as_mut_ptr() };
         // SAFETY: the resolver lives as long as the configuration. The question is handed over,
         // and comes back in `on_answer`, once; where nginx fails it does not, and frees its own.
         unsafe {
@@ -56,8 +57,7 @@ impl Resolver {
             if context.is_null() || context.addr() == usize::MAX {
                 return false;
             }
-            let (len, data) = (question.name.len(), question.name.as_mut_ptr());
-            (*context).name = ngx_str_t { len, data };
+            (*context).name = name;
             (*context).handler = Some(on_answer);
             (*context).timeout = self.timeout;
             (*context).set_cancelable(1);

@@ -11,7 +11,7 @@ use ngx::ffi::{
     NGX_AGAIN, ngx_add_timer, ngx_close_connection, ngx_connection_t, ngx_del_timer,
     ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_handle_read_event,
     ngx_handle_write_event, ngx_int_t, ngx_peer_connection_t, ngx_post_event,
-    ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
+    ngx_posted_next_events, ngx_tcp_nodelay,
 };
 use socket2::SockAddr;
 
@@ -19,7 +19,7 @@ use super::said::Said;
 use super::tls::{Tls, TlsContext, TlsSession};
 use crate::engine::{Progress, Socket, TlsProgress};
 use crate::fault::Fault;
-use crate::nginx::sys::rc;
+use crate::nginx::sys::{rc, str_over};
 use crate::reason::Reason;
 use crate::redis::endpoint::Address;
 
@@ -60,36 +60,24 @@ impl Peer {
     pub fn connect(address: &SockAddr, owner: &mut Owner) -> Result<Self, Fault> {
         let mut said = Said::new();
         let context = owner.tls;
-        // SAFETY: nginx reads address and name during the call alone, and keeps the log, which
-        // lives as long as the socket.
-        unsafe {
-            let mut name = ngx_str_t { len: 5, data: c"Redis".as_ptr().cast_mut().cast() };
-            let mut peer: ngx_peer_connection_t = MaybeUninit::zeroed().assume_init();
-            peer.sockaddr = address.as_ptr().cast_mut().cast();
-            peer.socklen = address.len();
-            peer.name = &raw mut name;
-            peer.get = Some(ngx_event_get_peer);
-            peer.log = said.log();
-            peer.set_so_keepalive(u32::from(!address.is_unix()));
-            let connecting = ngx_event_connect_peer(&raw mut peer);
-            let Some(connection) = NonNull::new(peer.connection) else {
-                return Err(said.fault(Reason::Refused));
-            };
-            if connecting != rc::OK && connecting != NGX_AGAIN as ngx_int_t {
-                ngx_close_connection(connection.as_ptr());
-                return Err(said.fault(Reason::Refused));
-            }
-            let raw = connection.as_ptr();
+        let Some((connection, connected)) = open(address, &mut said) else {
+            return Err(said.fault(Reason::Refused));
+        };
+        let peer = Self { connection, connected, context, tls: None, said };
+        let raw = peer.raw();
+        // SAFETY: the connection is open.
+        let is_ready = unsafe {
             (*raw).data = std::ptr::from_mut(owner).cast::<c_void>();
             (*(*raw).read).handler = Some(on_read);
             (*(*raw).write).handler = Some(on_write);
-            if !address.is_unix() && ngx_tcp_nodelay(raw) != rc::OK {
-                ngx_close_connection(raw);
-                return Err(said.fault(Reason::Refused));
-            }
-            let connected = connecting == rc::OK;
-            Ok(Self { connection, connected, context, tls: None, said })
+            address.is_unix() || ngx_tcp_nodelay(raw) == rc::OK
+        };
+        if is_ready {
+            return Ok(peer);
         }
+        let fault = peer.said.fault(Reason::Refused);
+        peer.close();
+        Err(fault)
     }
 
     fn raw(&self) -> *mut ngx_connection_t {
@@ -251,6 +239,29 @@ impl Socket for Peer {
             }
             ngx_close_connection(connection);
         }
+    }
+}
+
+/// Has nginx open a connection, and whether it is made already.
+fn open(address: &SockAddr, said: &mut Said) -> Option<(NonNull<ngx_connection_t>, bool)> {
+    let mut name = str_over(b"Redis");
+    // SAFETY: nginx reads address and name during the call alone, and keeps the log, which lives as
+    // long as the socket; all zeros are a peer.
+    unsafe {
+        let mut peer: ngx_peer_connection_t = MaybeUninit::zeroed().assume_init();
+        peer.sockaddr = address.as_ptr().cast_mut().cast();
+        peer.socklen = address.len();
+        peer.name = &raw mut name;
+        peer.get = Some(ngx_event_get_peer);
+        peer.log = said.log();
+        peer.set_so_keepalive(u32::from(!address.is_unix()));
+        let connecting = ngx_event_connect_peer(&raw mut peer);
+        let connection = NonNull::new(peer.connection)?;
+        if connecting != rc::OK && connecting != NGX_AGAIN as ngx_int_t {
+            ngx_close_connection(connection.as_ptr());
+            return None;
+        }
+        Some((connection, connecting == rc::OK))
     }
 }
 

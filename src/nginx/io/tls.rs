@@ -83,24 +83,12 @@ impl TlsContext {
         let Protocols { v1_2, v1_3 } = settings.protocols;
         let allowed = |yes, version| if yes { version as ngx_uint_t } else { 0 };
         let protocols = allowed(v1_2, NGX_SSL_TLSv1_2) | allowed(v1_3, NGX_SSL_TLSv1_3);
-        let modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
-        // SAFETY: the caller guarantees that `cf` is valid. The record lives in its pool, and its
-        // cleanup is the last to use it.
+        // SAFETY: the caller guarantees that `cf` is valid.
         unsafe {
-            let pool = (*cf).pool;
-            let record = ngx_pcalloc(pool, size_of::<ngx_ssl_t>()).cast::<ngx_ssl_t>();
-            let ssl = NonNull::new(record).ok_or(OUT_OF_MEMORY)?;
-            (*record).log = (*cf).log;
-            if ngx_ssl_create(record, protocols, ptr::null_mut()) != rc::OK {
-                return Err("nginx could not make a context of TLS".to_owned());
-            }
-            let cleanup = ngx_pool_cleanup_add(pool, 0).as_mut().ok_or(OUT_OF_MEMORY)?;
-            cleanup.handler = Some(ngx_ssl_cleanup_ctx);
-            cleanup.data = record.cast::<c_void>();
-            SSL_CTX_ctrl((*record).ctx, SSL_CTRL_MODE as c_int, modes.into(), ptr::null_mut());
-            let context = Self { ssl, settings: settings.clone() };
+            let context = Self { ssl: new_record(cf, protocols)?, settings: settings.clone() };
             context.trust(cf, settings)?;
             context.identify(cf, settings)?;
+            let (pool, record) = ((*cf).pool, context.ssl.as_ptr());
             let mut ciphers = string_in(pool, &settings.ciphers)?;
             if ngx_ssl_ciphers(cf, record, &raw mut ciphers, 0) != rc::OK {
                 return Err(see_above("redis_cache_ssl_ciphers", &settings.ciphers));
@@ -149,6 +137,29 @@ impl TlsContext {
                 _ => Err(see_above("redis_cache_ssl_certificate", &client.certificate)),
             }
         }
+    }
+}
+
+/// nginx's record of a context, which lives as long as the configuration.
+unsafe fn new_record(
+    cf: *mut ngx_conf_t,
+    protocols: ngx_uint_t,
+) -> Result<NonNull<ngx_ssl_t>, String> {
+    let modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+    // SAFETY: `cf` is valid. The record lives in its pool, and its cleanup is the last to use it.
+    unsafe {
+        let pool = (*cf).pool;
+        let record = ngx_pcalloc(pool, size_of::<ngx_ssl_t>()).cast::<ngx_ssl_t>();
+        let ssl = NonNull::new(record).ok_or(OUT_OF_MEMORY)?;
+        (*record).log = (*cf).log;
+        if ngx_ssl_create(record, protocols, ptr::null_mut()) != rc::OK {
+            return Err("nginx could not make a context of TLS".to_owned());
+        }
+        let cleanup = ngx_pool_cleanup_add(pool, 0).as_mut().ok_or(OUT_OF_MEMORY)?;
+        cleanup.handler = Some(ngx_ssl_cleanup_ctx);
+        cleanup.data = record.cast::<c_void>();
+        SSL_CTX_ctrl((*record).ctx, SSL_CTRL_MODE as c_int, modes.into(), ptr::null_mut());
+        Ok(ssl)
     }
 }
 
@@ -210,13 +221,7 @@ impl Tls {
                 (SSL_ctrl(ssl, command, kind, name.cast()) == 1).then_some(())?;
             }
             if self.verify {
-                let param = SSL_get0_param(ssl);
-                X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-                let set = match address {
-                    Some(_) => X509_VERIFY_PARAM_set1_ip_asc(param, text.as_ptr()),
-                    None => X509_VERIFY_PARAM_set1_host(param, text.as_ptr(), name.len()),
-                };
-                (set == 1).then_some(())?;
+                expect(ssl, &text, address.is_some())?;
             }
             let mode = if self.verify { SSL_VERIFY_PEER } else { SSL_VERIFY_NONE };
             SSL_set_verify(ssl, mode as c_int, Some(on_verified));
@@ -291,6 +296,20 @@ impl Tls {
             (*connection).pool = ptr::null_mut();
         }
     }
+}
+
+/// Sees to it that the certificate of the server is for a name or an address.
+unsafe fn expect(ssl: *mut SSL, text: &CStr, is_address: bool) -> Option<()> {
+    // SAFETY: OpenSSL's record of an open connection; OpenSSL copies the text.
+    let set = unsafe {
+        let param = SSL_get0_param(ssl);
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        match is_address {
+            true => X509_VERIFY_PARAM_set1_ip_asc(param, text.as_ptr()),
+            false => X509_VERIFY_PARAM_set1_host(param, text.as_ptr(), text.count_bytes()),
+        }
+    };
+    (set == 1).then_some(())
 }
 
 /// Whether the server showed a certificate that is right, now or when the session began.

@@ -106,28 +106,25 @@ pub(in crate::nginx) unsafe fn apply(
     directive: &Directive,
     conf: &mut LocationConf,
 ) -> Result<(), String> {
-    // SAFETY: `cf` is valid, and its arguments are an array of strings of which the first is
-    // the name of the directive.
-    unsafe {
-        let main = Module::main_conf_mut(&*cf).ok_or("there is no http block")?;
-        let words = words_of(cf);
-        let arguments = words.get(1..).unwrap_or_default();
-        let had_handler = conf.settings.pass.is_some();
-        let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
-        directive.apply(&mut conf.settings, arguments, &mut environment)?;
-        if conf.settings.pass.is_some() && matches!(conf.settings.in_place, Some(Some(_))) {
-            return Err("\"redis_cache\" and \"redis_cache_pass\" stand in one location: \
-                the request would be looked up twice"
-                .to_owned());
+    // SAFETY: `cf` is valid; the first of its words is the name of the directive.
+    let (context, words, place) = unsafe { (&*cf, words_of(cf), place_of(cf)) };
+    let main = Module::main_conf_mut(context).ok_or("there is no http block")?;
+    let arguments = words.get(1..).unwrap_or_default();
+    let had_handler = conf.settings.pass.is_some();
+    let mut environment = ConfEnvironment { cf, templates: &mut main.templates };
+    directive.apply(&mut conf.settings, arguments, &mut environment)?;
+    if conf.settings.pass.is_some() && matches!(conf.settings.in_place, Some(Some(_))) {
+        return Err("\"redis_cache\" and \"redis_cache_pass\" stand in one location: \
+            the request would be looked up twice"
+            .to_owned());
+    }
+    if conf.settings.pass.is_some() && !had_handler {
+        let core = NgxHttpCoreModule::location_conf_mut(context).ok_or("there is no location")?;
+        if core.handler.is_some() {
+            return Err(format!("\"redis_cache_pass\" {BESIDE}"));
         }
-        if conf.settings.pass.is_some() && !had_handler {
-            let core = NgxHttpCoreModule::location_conf_mut(&*cf).ok_or("there is no location")?;
-            if core.handler.is_some() {
-                return Err(format!("\"redis_cache_pass\" {BESIDE}"));
-            }
-            core.handler = Some(handler::content_handler);
-            conf.written_at = place_of(cf);
-        }
+        core.handler = Some(handler::content_handler);
+        conf.written_at = place;
     }
     Ok(())
 }

@@ -24,12 +24,14 @@ struct Block<'a> {
 /// # Safety
 /// `cf` is nginx's context during parsing.
 pub(in crate::nginx) unsafe fn parse(cf: *mut ngx_conf_t) -> Result<(), Option<String>> {
+    // SAFETY: the caller guarantees it.
+    let (context, words) = unsafe { (&*cf, words_of(cf)) };
+    let main = Module::main_conf_mut(context).ok_or("there is no http block".to_owned())?;
+    let name = name_of(&words, main)?;
+    let mut block = Block { main, upstream: UpstreamSettings::new(&name) };
     // SAFETY: the caller guarantees it. The directives in the block are read before this
     // returns, by a copy of the context as nginx's own blocks make it.
     unsafe {
-        let main = Module::main_conf_mut(&*cf).ok_or("there is no http block".to_owned())?;
-        let name = name_of(&words_of(cf), main)?;
-        let mut block = Block { main, upstream: UpstreamSettings::new(&name) };
         let before = *cf;
         (*cf).handler = Some(directive);
         (*cf).handler_conf = (&raw mut block).cast::<c_void>();
@@ -38,12 +40,12 @@ pub(in crate::nginx) unsafe fn parse(cf: *mut ngx_conf_t) -> Result<(), Option<S
         if !parsed.is_null() {
             return Err(None);
         }
-        let Block { main, upstream } = block;
-        upstream
-            .upstream()
-            .map_err(|sentence| format!("\"redis_cache_upstream {name}\" {sentence}"))?;
-        main.upstreams.push(upstream);
     }
+    let Block { main, upstream } = block;
+    upstream
+        .upstream()
+        .map_err(|sentence| format!("\"redis_cache_upstream {name}\" {sentence}"))?;
+    main.upstreams.push(upstream);
     Ok(())
 }
 
