@@ -26,6 +26,7 @@ const STRUCTURES: &[Structure] = &[
             "headers_out",
             "method",
             "http_version",
+            "method_name",
             "unparsed_uri",
             "uri",
             "args",

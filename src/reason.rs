@@ -79,6 +79,8 @@ words! {
         Reload "reload" "The stored page is fresh, and the Cache-Control of the request asks for a newer one.";
         Revalidated "revalidated" "The application confirmed the stored page with a 304, and it was sent.";
         Method "method" "Only GET and HEAD are looked up.";
+        Purge "purge" "The request was PURGE, and the page was purged; see redis_cache_purge.";
+        PurgeDenied "purge_denied" "The request was PURGE, from an address that redis_cache_purge does not name.";
         Authorization "authorization" "A request with an Authorization header is never looked up.";
         BypassCondition "bypass" "A value of redis_cache_bypass was neither empty nor 0.";
         Host "host" "The Host header is not the host that selected the server, or its port is no number.";
@@ -165,6 +167,8 @@ impl Reason {
             }
             Self::Stale | Self::NoCache | Self::Reload => Status::Expired,
             Self::Method
+            | Self::Purge
+            | Self::PurgeDenied
             | Self::Authorization
             | Self::BypassCondition
             | Self::Host
@@ -207,6 +211,7 @@ impl Reason {
     pub const fn status_without_fallback(self) -> u16 {
         match (self, self.status()) {
             (Self::Method, _) => 405,
+            (Self::PurgeDenied, _) => 403,
             (Self::Timeout, _) => 504,
             (_, Status::Error) => 502,
             _ => 404,

@@ -6,7 +6,7 @@ use super::Template;
 use super::settings::{Format, Io, Settings};
 use super::tls::TlsSettings;
 use super::upstream::{Target, UpstreamSettings};
-use crate::http::forwarded::Forwarded;
+use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::{Hash, KeyShape};
 use crate::policy::{Invalidates, StoreRules};
@@ -95,6 +95,8 @@ pub struct Plan {
     pub forwarded: Option<Forwarded>,
     /// `redis_cache_invalidate`.
     pub invalidates: Invalidates,
+    /// `redis_cache_purge`: from whom.
+    pub purge: Option<Vec<Source>>,
     /// `redis_cache_min_uses`.
     pub min_uses: u32,
 }
@@ -181,6 +183,7 @@ impl Plan {
             cookies: settings.cookies.clone().flatten(),
             forwarded: settings.forwarded.clone().flatten(),
             invalidates: settings.invalidates.unwrap_or_default(),
+            purge: settings.purge.clone().flatten(),
             min_uses: settings.min_uses.unwrap_or(1),
         })
     }

@@ -56,7 +56,7 @@ pub(super) const REQUEST: &[Directive] = &[
             `$redis_cache_scheme` and `$redis_cache_host`, which the application is best told by \
             `proxy_set_header`. An answer to anybody else who sends one of these fields is not \
             stored (`forwarded`).",
-        action: Level(request_setters::forwarded),
+        action: Level(request_setters::believes),
     },
     Directive {
         name: c"redis_cache_invalidate",
@@ -69,6 +69,21 @@ pub(super) const REQUEST: &[Directive] = &[
             RFC 9111 section 4.4 has it; `target`, the page of its target alone, for logins \
             and other forms that send everybody back to the front page; `off`, nothing.",
         action: Level(request_setters::invalidate),
+    },
+    Directive {
+        name: c"redis_cache_purge",
+        arguments: "on [from=CIDR ...] | off",
+        default: "off",
+        context: Context::Any,
+        arity: (1, MANY),
+        help: "`PURGE /path` purges the page of its target, with all variants, of http:// and of \
+            https://; the application is not asked. The answer comes when Redis has confirmed it: \
+            200; 202 where it is carried out later, because Redis could not be asked in \
+            `redis_cache_timeout`; 503 where it is not. It is taken from the addresses of `from`, as \
+            in `redis_cache_forwarded` (with the realip module the address behind it), and from \
+            nobody else: 403. Without `from` they are those of this machine and unix sockets. Of pages \
+            whose key has cookies, those without them are purged.",
+        action: Level(request_setters::purge),
     },
     Directive {
         name: c"redis_cache_min_uses",

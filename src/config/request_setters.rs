@@ -1,13 +1,16 @@
 //! What the directives on the request that is cached do to the settings of their level, and what they
 //! refuse.
 
-use super::setters::{first, once, ranged, wrong};
+use super::setters::{first, on_or_off, once, ranged, wrong};
 use super::settings::Settings;
 use super::{Environment, value};
+use crate::http::forwarded;
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::is_token;
 use crate::http::query::{Args, Pattern, TRACKING};
 use crate::policy::Invalidates;
+
+const FROM: &str = "from=ADDRESS, from=CIDR or from=unix:";
 
 /// The most names that one directive may have.
 const MOST_NAMES: usize = 64;
@@ -102,7 +105,7 @@ pub(super) fn min_uses(
     once(&mut settings.min_uses, uses)
 }
 
-pub(super) fn forwarded(
+pub(super) fn believes(
     settings: &mut Settings,
     arguments: &[&str],
     _: &mut dyn Environment,
@@ -117,10 +120,9 @@ pub(super) fn forwarded(
             None if *argument == "host" => once(&mut host, "X-Forwarded-Host".to_owned())?,
             Some(("proto", name)) => once(&mut proto, field(name)?)?,
             Some(("host", name)) => once(&mut host, field(name)?)?,
-            Some(("from", source)) => from.push(
-                Source::parse(source)
-                    .ok_or_else(|| wrong(argument, "from=ADDRESS, from=CIDR or from=unix:"))?,
-            ),
+            Some(("from", source)) => {
+                from.push(Source::parse(source).ok_or_else(|| wrong(argument, FROM))?);
+            }
             _ => return Err(wrong(argument, "proto[=FIELD], host[=FIELD], from=CIDR, or off")),
         }
     }
@@ -131,6 +133,25 @@ pub(super) fn forwarded(
         return Err("needs proto or host: what it believes".to_owned());
     }
     once(&mut settings.forwarded, Some(Forwarded { proto, host, from }))
+}
+
+pub(super) fn purge(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let (is_on, parameters) = arguments.split_first().ok_or("needs on or off")?;
+    let mut from = Vec::new();
+    for parameter in parameters {
+        let source = parameter.strip_prefix("from=").and_then(Source::parse);
+        from.push(source.ok_or_else(|| wrong(parameter, FROM))?);
+    }
+    match (on_or_off(is_on)?, from.is_empty()) {
+        (false, true) => once(&mut settings.purge, None),
+        (false, false) => Err("has from= beside off".to_owned()),
+        (true, true) => once(&mut settings.purge, Some(forwarded::local())),
+        (true, false) => once(&mut settings.purge, Some(from)),
+    }
 }
 
 /// The name of a request field.

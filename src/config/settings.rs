@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Template;
 use super::tls::Protocols;
 use super::upstream::Target;
-use crate::http::forwarded::Forwarded;
+use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::Hash;
 use crate::policy::{Ignored, Invalidates, Validity};
@@ -133,6 +133,8 @@ settings! {
     forwarded: Option<Forwarded>,
     /// `redis_cache_invalidate`.
     invalidates: Invalidates,
+    /// `redis_cache_purge`: from whom; the inner `None` is `off`.
+    purge: Option<Vec<Source>>,
     /// `redis_cache_min_uses`.
     min_uses: u32,
 }

@@ -40,20 +40,27 @@ pub struct Forwarded {
 }
 
 impl Forwarded {
-    /// Whether a peer is believed: an IP address, or a text that begins with `unix:`, as nginx
-    /// writes them.
+    /// Whether a peer is believed.
     pub fn trusts(&self, peer: &[u8]) -> bool {
-        let Ok(peer) = std::str::from_utf8(peer) else { return false };
-        if peer.starts_with("unix:") {
-            return self.from.contains(&Source::Unix);
-        }
-        let Ok(address) = peer.parse::<IpAddr>() else { return false };
-        let address = address.to_canonical();
-        self.from.iter().any(|source| match source {
-            Source::Net(net) => net.contains(&address),
-            Source::Unix => false,
-        })
+        has(&self.from, peer)
     }
+}
+
+/// Whether a peer is one of `sources`: an IP address, or a text that begins with `unix:`, as nginx
+/// writes them.
+pub fn has(sources: &[Source], peer: &[u8]) -> bool {
+    let Ok(peer) = std::str::from_utf8(peer) else { return false };
+    if peer.starts_with("unix:") {
+        return sources.contains(&Source::Unix);
+    }
+    let Ok(address) = peer.parse::<IpAddr>() else { return false };
+    let address = address.to_canonical();
+    sources.iter().any(|source| matches!(source, Source::Net(net) if net.contains(&address)))
+}
+
+/// This machine alone.
+pub fn local() -> Vec<Source> {
+    ["127.0.0.0/8", "::1", "unix:"].into_iter().filter_map(Source::parse).collect()
 }
 
 /// The scheme that the values of a field name: the last one counts, which the peer itself has added.

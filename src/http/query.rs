@@ -62,10 +62,7 @@ pub struct Rewritten {
 impl Args {
     /// What becomes of `target`; `None` where it stays as it is.
     pub fn rewrite(&self, target: &[u8]) -> Option<Rewritten> {
-        let at = target.iter().position(|byte| b"?#".contains(byte))?;
-        let (path, rest) = target.split_at_checked(at)?;
-        let query = rest.strip_prefix(b"?")?;
-        let query = query.split(|&byte| byte == b'#').next()?;
+        let (path, query) = split(target)?;
         let (mut kept, dropped): (Vec<_>, Vec<_>) =
             segments(query).partition(|segment| self.keeps(name_of(segment)));
         if self.sort {
@@ -104,7 +101,7 @@ impl Rewritten {
     /// where nginx made others of it (`try_files ... /index.php?q=$uri&$args`), they lose what was
     /// taken out.
     pub fn args(&self, args: &[u8], sent: &[u8]) -> Vec<u8> {
-        if query_of(sent) == args {
+        if split(sent).is_some_and(|(_, query)| query == args) {
             return self.query().to_vec();
         }
         let left = segments(args).filter(|&segment| !self.dropped.iter().any(|d| d == segment));
@@ -112,10 +109,12 @@ impl Rewritten {
     }
 }
 
-/// What stands behind the `?` of a target, without a fragment.
-fn query_of(target: &[u8]) -> &[u8] {
-    let query = target.splitn(2, |&byte| byte == b'?').nth(1).unwrap_or_default();
-    query.split(|&byte| byte == b'#').next().unwrap_or_default()
+/// Path and query of a target that has one. A fragment, which no client should send, ends both.
+fn split(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = target.iter().position(|byte| b"?#".contains(byte))?;
+    let (path, rest) = target.split_at_checked(at)?;
+    let query = rest.strip_prefix(b"?")?;
+    Some((path, query.split(|&byte| byte == b'#').next()?))
 }
 
 /// What stands between the `&`; `;` is none of them. Empty ones say nothing.
@@ -215,7 +214,7 @@ mod tests {
             let args = Args { drop: patterns(&["utm_*", "a"]), sort, ..Args::default() };
             let left = args.target(target.as_bytes()).into_owned();
             prop_assert_eq!(args.rewrite(&left), None);
-            let query = query_of(&left);
+            let query = split(&left).map_or(&b""[..], |(_, query)| query);
             for segment in segments(query) {
                 let name = name_of(segment);
                 prop_assert!(name != b"a" && !name.starts_with(b"utm_"));

@@ -30,7 +30,7 @@ pub(in crate::nginx) struct MainConf {
     pub zone: Option<Zone>,
     /// Whether any location has `redis_cache`.
     pub looks_up_in_place: bool,
-    /// Whether any location stores.
+    /// Whether any location stores, or is purged.
     pub stores: bool,
     /// The place of nginx's gunzip filter among the modules' configurations.
     pub gunzip_index: Option<usize>,

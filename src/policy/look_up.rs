@@ -2,11 +2,24 @@
 
 use crate::reason::Reason;
 
+/// Whether a request is to purge its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// It is not, as far as this cache goes.
+    No,
+    /// Somebody asks who may.
+    Asked,
+    /// Somebody asks who may not.
+    Denied,
+}
+
 /// What the decision needs to know of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts {
     /// The method is GET or HEAD.
     pub safe_method: bool,
+    /// The method is PURGE, and `redis_cache_purge` is on.
+    pub purge: Purge,
     /// The request carries an Authorization header, even an empty one.
     pub authorization: bool,
     /// A subrequest whose body nobody reads (auth_request, mirror): a hit would grant access.
@@ -25,7 +38,11 @@ pub struct RequestFacts {
 
 /// Whether Redis may be asked; a refusal names the bypass.
 pub fn look_up(request: &RequestFacts) -> Result<(), Reason> {
-    if !request.safe_method {
+    if request.purge == Purge::Asked && request.host_is_the_servers {
+        Err(Reason::Purge)
+    } else if request.purge != Purge::No {
+        Err(Reason::PurgeDenied)
+    } else if !request.safe_method {
         Err(Reason::Method)
     } else if request.headers_only_subrequest {
         Err(Reason::Subrequest)
@@ -56,6 +73,7 @@ mod tests {
 
     const PLAIN: RequestFacts = RequestFacts {
         safe_method: true,
+        purge: Purge::No,
         authorization: false,
         headers_only_subrequest: false,
         host_is_the_servers: true,
@@ -69,6 +87,15 @@ mod tests {
         assert_eq!(look_up(&PLAIN), Ok(()));
         let refusals = [
             (RequestFacts { safe_method: false, ..PLAIN }, Reason::Method),
+            (RequestFacts { purge: Purge::Asked, safe_method: false, ..PLAIN }, Reason::Purge),
+            (
+                RequestFacts { purge: Purge::Denied, safe_method: false, ..PLAIN },
+                Reason::PurgeDenied,
+            ),
+            (
+                RequestFacts { purge: Purge::Asked, host_is_the_servers: false, ..PLAIN },
+                Reason::PurgeDenied,
+            ),
             (RequestFacts { authorization: true, ..PLAIN }, Reason::Authorization),
             (RequestFacts { headers_only_subrequest: true, ..PLAIN }, Reason::Subrequest),
             (RequestFacts { host_is_the_servers: false, ..PLAIN }, Reason::Host),

@@ -14,7 +14,7 @@ mod store;
 pub use age::{age_of, freshness_of};
 pub use confirm::{Confirmation, confirm};
 pub use fill::{FillFacts, fill};
-pub use look_up::{RequestFacts, condition_holds, look_up};
+pub use look_up::{Purge, RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
 pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
 pub use rules::{Ignored, Invalidates, StoreRules, Validity};

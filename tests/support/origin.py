@@ -64,7 +64,7 @@ class Origin:
                 if self.command != "HEAD" and answer.status not in (204, 304):
                     self.wfile.write(answer.body)
 
-            do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
+            do_HEAD = do_PURGE = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
             def _chunked(self) -> bytes:
                 body = b""

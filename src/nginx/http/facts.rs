@@ -6,6 +6,7 @@ use ngx::ffi::{NGX_HTTP_HEAD, ngx_http_complex_value, ngx_str_t};
 
 use crate::config::{KeySource, Plan, Template};
 use crate::http::cookie::Cookies;
+use crate::http::forwarded;
 use crate::key::Key;
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::origin::Origin;
@@ -13,7 +14,7 @@ use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{bytes_of, layout, rc};
 use crate::policy;
-use crate::policy::RequestFacts;
+use crate::policy::{Purge, RequestFacts};
 use crate::reason::Reason;
 
 impl Request {
@@ -40,6 +41,7 @@ impl Request {
         let raw = self.raw();
         RequestFacts {
             safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
+            purge: self.purge(plan),
             authorization: !raw.headers_in.authorization.is_null(),
             headers_only_subrequest: !self.is_main() && self.has(&layout::HEADER_ONLY),
             host_is_the_servers: self.origin(plan).is_ok(),
@@ -53,6 +55,32 @@ impl Request {
                 .iter()
                 .any(|template| self.evaluate(*template).is_none_or(policy::condition_holds)),
         }
+    }
+
+    fn purge(self, plan: &Plan) -> Purge {
+        // SAFETY: the name lives as long as the request; a request has a connection.
+        let (method, client) =
+            unsafe { (bytes_of(self.raw().method_name), bytes_of((*self.connection()).addr_text)) };
+        match &plan.purge {
+            Some(from) if self.is_main() && method == b"PURGE" => {
+                match forwarded::has(from, client) {
+                    true => Purge::Asked,
+                    false => Purge::Denied,
+                }
+            }
+            _ => Purge::No,
+        }
+    }
+
+    /// The keys that PURGE is for: the page of both schemes, as whoever purges seldom asks over TLS.
+    pub fn keys_to_purge(self, plan: &Plan) -> Vec<Vec<u8>> {
+        let mut keys = self.keys_of_own_page(plan);
+        if let (KeySource::CacheUri, Ok(mut origin)) = (plan.key_source, self.origin(plan)) {
+            origin.scheme = if origin.scheme == "https" { "http" } else { "https" };
+            let text = rewrite::with_target(self, plan, || self.cache_uri(&origin));
+            keys.extend(text.into_iter().flat_map(|text| self.keys_of_text(plan, text)));
+        }
+        keys
     }
 
     /// The key under which this request is looked up.

@@ -1,13 +1,16 @@
 //! Everything but a hit: the application answers, in the named location or in place. After a miss
 //! its answer may be stored, by this module or by the application itself, which is told the key.
 
-use ngx::ffi::{NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_named_location, ngx_int_t};
+use ngx::ffi::{
+    NGX_HTTP_FORBIDDEN, NGX_HTTP_GATEWAY_TIME_OUT, ngx_http_finalize_request,
+    ngx_http_named_location, ngx_int_t,
+};
 
 use crate::config::Door;
 use crate::key::header_form;
-use crate::nginx::http::fate::Confirmable;
+use crate::nginx::http::fate::{Confirmable, Fate};
 use crate::nginx::http::lookup::Lookup;
-use crate::nginx::http::{fill, rewrite};
+use crate::nginx::http::{fill, rewrite, serve};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, rc, str_over};
 use crate::nginx::worker;
@@ -30,6 +33,11 @@ pub(in crate::nginx) fn leave(
         worker::warn(lookup, reason);
     }
     let request = lookup.request();
+    match reason {
+        Reason::Purge => return purge(lookup),
+        Reason::PurgeDenied => return NGX_HTTP_FORBIDDEN as ngx_int_t,
+        _ => {}
+    }
     if wants_only_a_stored_page(lookup, reason) {
         return NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t;
     }
@@ -45,6 +53,19 @@ pub(in crate::nginx) fn leave(
     let mut name = str_over(name.as_bytes());
     // SAFETY: the request is alive and unanswered; the name lives as long as the configuration.
     unsafe { ngx_http_named_location(request.as_ptr(), &raw mut name) }
+}
+
+/// Answers PURGE, once the tombstones are written: [`super::hold`] has the answer wait for them.
+fn purge(lookup: Lookup) -> ngx_int_t {
+    let request = lookup.request();
+    lookup.set_fate(Fate::Invalidates(request.keys_to_purge(lookup.plan())));
+    let code = serve::status(request, 200);
+    if lookup.plan().door == Door::Pass {
+        return code;
+    }
+    // SAFETY: the request is alive, and is not used after this: its phases are over.
+    unsafe { ngx_http_finalize_request(request.as_ptr(), code) };
+    rc::DONE
 }
 
 /// Prepares the request for the application: its answer may be stored, here or there.

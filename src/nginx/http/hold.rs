@@ -20,9 +20,10 @@ use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::{Response, upstream};
 use crate::nginx::sys::{layout, rc};
 use crate::nginx::worker::writer;
-use crate::nginx::worker::writer::Holder;
+use crate::nginx::worker::writer::{Holder, Outcome};
 use crate::policy;
 use crate::policy::Invalidates;
+use crate::reason::Reason;
 use crate::redis::write::Write;
 
 /// An answer that waits: the pieces of its body that have come.
@@ -59,7 +60,15 @@ impl Hold {
 
 /// Puts tombstones in the place of the pages under `keys`, and of those that Location and
 /// Content-Location name. Whether the answer has to wait.
-pub(in crate::nginx) fn begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
+pub(in crate::nginx) fn begin(lookup: Lookup, keys: Vec<Vec<u8>>) -> bool {
+    let waits = try_to_begin(lookup, keys);
+    if !waits {
+        confirm(lookup, Outcome::Failed);
+    }
+    waits
+}
+
+fn try_to_begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
     let request = lookup.request();
     let response = Response::of(request);
     if !policy::invalidates(response.status) || keys.is_empty() {
@@ -130,9 +139,10 @@ pub(in crate::nginx) fn on_second_header(lookup: Lookup) -> Next {
 ///
 /// # Safety
 /// The lookup is that of a live request.
-pub(in crate::nginx) unsafe fn release(lookup: Lookup) {
+pub(in crate::nginx) unsafe fn release(lookup: Lookup, outcome: Outcome) {
     let Some(hold) = end(lookup) else { return };
     let request = lookup.request();
+    confirm(lookup, outcome);
     let connection = request.connection();
     request.set_as_log_context();
     // SAFETY: the request is alive until it is finalized here; its connection outlives it. The
@@ -152,6 +162,17 @@ pub(in crate::nginx) unsafe fn release(lookup: Lookup) {
             go_on(request.as_ptr());
         }
         ngx_http_run_posted_requests(connection);
+    }
+}
+
+/// The answer to PURGE says what became of it.
+fn confirm(lookup: Lookup, outcome: Outcome) {
+    if lookup.reason() == Some(Reason::Purge) {
+        lookup.request().headers_out().set_status(match outcome {
+            Outcome::Gone => 200,
+            Outcome::Late => 202,
+            Outcome::Failed => 503,
+        });
     }
 }
 

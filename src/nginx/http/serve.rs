@@ -29,6 +29,16 @@ pub(in crate::nginx) fn raw(request: Request, body: &[u8]) -> ngx_int_t {
     send(request, body)
 }
 
+/// Sends a status alone.
+pub(in crate::nginx) fn status(request: Request, status: u16) -> ngx_int_t {
+    let discarded = request.discard_body();
+    if discarded != rc::OK {
+        return discarded;
+    }
+    request.headers_out().set_status(status);
+    send(request, b"")
+}
+
 /// Sends a stored page.
 pub(in crate::nginx) fn page(
     request: Request,

@@ -40,9 +40,21 @@ pub(in crate::nginx) struct Job {
     _share: Option<Share>,
 }
 
+/// What became of an invalidation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::nginx) enum Outcome {
+    /// The pages are gone.
+    Gone,
+    /// Redis could not be asked, and will be.
+    Late,
+    /// They are there as before.
+    Failed,
+}
+
 /// What the error log says of a write that failed.
 struct Failure {
     what: &'static str,
+    is_late: bool,
     endpoint: usize,
     server: Option<Rc<str>>,
     reason: Reason,
@@ -51,6 +63,7 @@ struct Failure {
 
 impl Job {
     fn failure(&self, reason: Reason) -> Failure {
+        let is_late = self.is_carried_out_late() && !reason.is_final();
         let what = match (self.is_carried_out_late(), reason.is_final()) {
             (true, false) => "an invalidation is late",
             (true, true) => "an invalidation was dropped",
@@ -58,7 +71,8 @@ impl Job {
         };
         let fault = self.fault.as_ref().filter(|fault| fault.reason == reason);
         let cause = fault.and_then(|fault| fault.cause.clone());
-        Failure { what, endpoint: self.plan.endpoint, server: self.server.clone(), reason, cause }
+        let (endpoint, server) = (self.plan.endpoint, self.server.clone());
+        Failure { what, is_late, endpoint, server, reason, cause }
     }
 
     /// Whether it is carried out later if it cannot be now.
@@ -175,18 +189,23 @@ pub(in crate::nginx) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found
         Next::Failed(reason) => Some(job.failure(reason)),
         Next::Done | Next::Raced => None,
     };
+    let outcome = match &failure {
+        None => Outcome::Gone,
+        Some(failure) if failure.is_late => Outcome::Late,
+        Some(_) => Outcome::Failed,
+    };
     if let Some(failure) = failure {
         warn(main, &failure);
     }
     if let Some(lookup) = holder.and_then(|holder| holder.take()) {
         // SAFETY: the holder is emptied when its request is destroyed.
-        unsafe { hold::release(lookup) };
+        unsafe { hold::release(lookup, outcome) };
     }
 }
 
 /// Logs a write that failed, once an interval and reason.
 fn warn(main: &MainConf, failure: &Failure) {
-    let Failure { what, endpoint, server, reason, cause } = failure;
+    let Failure { what, endpoint, server, reason, cause, .. } = failure;
     let upstream = main.endpoints.get(*endpoint).map_or("", |endpoint| &endpoint.name);
     let name = server.as_deref().unwrap_or(upstream);
     let admitted =
