@@ -135,7 +135,7 @@ words! {
         RequestNoStore "request_no_store" "The Cache-Control of the request says no-store.";
         Condition "condition" "A value of redis_cache_no_store was neither empty nor 0.";
         Redirect "redirect" "The answer came after error_page or X-Accel-Redirect, and belongs to another page.";
-        Status "status" "The status is never stored, or not without redis_cache_valid.";
+        Status "status" "The status is one that is never stored, or the answer says must-understand and its status is not known.";
         Partial "partial" "The answer is a part of a page.";
         NoStore "no_store" "The answer says no-store.";
         Private "private" "The answer says private.";

@@ -303,9 +303,9 @@ const CACHE: &[Directive] = &[
         help: "The freshness lifetime of answers that state none themselves, as proxy_cache_valid: \
             for the statuses named, for `any`, or without a status for 200, 301 and 302. It may \
             stand several times; the first that fits counts, and a time of 0 means not to store. \
-            Statuses other than 200, 203, 300, 301, 302, 303, 307 and 308 are stored only where \
-            the directive names them, by number or by `any`. 1xx, 204, 205, 206, 304, 400, 401, \
-            405, 407, 408, 411 to 417, 421, 425, 426, 428, 429 and 431 are never stored.",
+            `any` does not name 400, 405 and 414, which a request made for it may provoke. 1xx, \
+            206, 304, 401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429 and \
+            431 are never stored, whatever lifetime the answer states.",
         action: Level(store_setters::valid),
     },
     Directive {

@@ -42,6 +42,8 @@ pub enum Stored<'a> {
 pub struct Page<'a> {
     /// The status code: 200 to 599, neither 206 nor 304.
     pub status: u16,
+    /// The status code and the reason phrase, as in the status line.
+    pub status_line: &'a [u8],
     /// The field lines in their order, the `Redis-Cache` line left out.
     fields: Vec<Field<'a>>,
     /// What the `Redis-Cache` line says.
@@ -51,6 +53,11 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// The reason phrase; empty where the status line has none.
+    pub fn phrase(&self) -> &'a [u8] {
+        self.status_line.get(4..).unwrap_or_default()
+    }
+
     /// The field lines in their order, the `Redis-Cache` line left out.
     pub fn fields(&self) -> &[Field<'a>] {
         &self.fields
@@ -145,12 +152,22 @@ pub fn decode(value: &[u8]) -> Result<Stored<'_>, Reason> {
         Some(code) if (200..600).contains(&code) => code,
         Some(_) => return Err(Reason::Entry),
     };
-    let page = Page { status, fields, facts, body };
+    let phrase = response.reason.unwrap_or_default();
+    let status_line = status_line(value, phrase);
+    let page = Page { status, status_line, fields, facts, body };
     let length = body.len().to_string();
     if page.values("content-length").any(|stated| stated != length.as_bytes()) {
         return Err(Reason::Truncated);
     }
     Ok(Stored::Page(page))
+}
+
+/// The status code and the phrase behind it, of a value that begins with a status line.
+fn status_line<'a>(value: &'a [u8], phrase: &str) -> &'a [u8] {
+    let start = "HTTP/1.1 ".len();
+    let code = start + 3;
+    let end = if phrase.is_empty() { code } else { code + 1 + phrase.len() };
+    value.get(start..end).unwrap_or_default()
 }
 
 /// nginx's own control fields, which proxy_pass hides from clients too.
@@ -204,6 +221,22 @@ mod tests {
             Some(Reason::Truncated)
         );
         assert_eq!(reason(b"\x80\x04\x95.."), Some(Reason::Pickle));
+    }
+
+    #[test]
+    fn the_status_line_is_kept() {
+        for (line, phrase) in [
+            ("HTTP/1.1 200 OK", "OK"),
+            ("HTTP/1.0 404 Not  Found ", "Not  Found "),
+            ("HTTP/1.1 599 ", ""),
+            ("HTTP/1.1 599", ""),
+        ] {
+            let value = format!("{line}\r\nA: b\r\n\r\n");
+            let Ok(Stored::Page(page)) = decode(value.as_bytes()) else { panic!("{line}") };
+            assert_eq!(page.phrase(), phrase.as_bytes(), "{line}");
+            assert!(page.status_line.starts_with(&line.as_bytes()[9..12]), "{line}");
+            assert!(page.status_line.len() == 3 || page.status_line == &line.as_bytes()[9..]);
+        }
     }
 
     #[test]

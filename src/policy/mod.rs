@@ -9,6 +9,7 @@ mod look_up;
 mod place;
 mod reuse;
 mod rules;
+mod status;
 mod store;
 
 pub use age::{age_of, freshness_of};
@@ -18,4 +19,5 @@ pub use look_up::{Purge, RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
 pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
 pub use rules::{Ignored, Invalidates, StoreRules, Validity};
-pub use store::{Received, Storable, has_validator, invalidates, is_never_stored, store};
+pub use status::{has_no_body, invalidates, is_never_stored};
+pub use store::{Received, Storable, has_validator, store};

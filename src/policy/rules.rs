@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::status::may_be_provoked;
+
 /// The answers that a lifetime of `redis_cache_valid` is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
     /// Those with this status.
     Status(u16),
-    /// `any`.
+    /// `any`: all but those that a request made for it may have provoked.
     Any,
 }
 
@@ -60,7 +62,7 @@ impl StoreRules {
     pub(super) fn validity(&self, status: u16) -> Option<Duration> {
         let fits = |what: &Validity| match what {
             Validity::Status(wanted) => *wanted == status,
-            Validity::Any => true,
+            Validity::Any => !may_be_provoked(status),
         };
         self.valid.iter().find(|(what, _)| fits(what)).map(|(_, time)| *time)
     }

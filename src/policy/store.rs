@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::StoreRules;
+use super::status::{is_never_stored, is_understood};
 use crate::http::cache_control::CacheControl;
 use crate::http::freshness::{self, millis};
 use crate::http::{Field, date_millis, field_value, field_values, is_token, list_members};
@@ -39,9 +40,6 @@ pub struct Storable {
     pub vary: Vec<String>,
 }
 
-/// Statuses that are stored when the answer itself gives a lifetime.
-const UNDERSTOOD: [u16; 8] = [200, 203, 300, 301, 302, 303, 307, 308];
-
 /// The most request fields that an answer may vary on.
 const MAX_VARY: usize = 16;
 
@@ -52,19 +50,14 @@ pub fn store(
     request_has: impl Fn(&str) -> bool,
 ) -> Result<Storable, StoreReason> {
     let fields = answer.fields;
-    let by_status = rules.validity(answer.status);
     if is_never_stored(answer.status) {
         return Err(StoreReason::Status);
     }
     if field_value(fields, "content-range").is_some() {
         return Err(StoreReason::Partial);
     }
-    if !UNDERSTOOD.contains(&answer.status) && by_status.is_none() {
-        return Err(StoreReason::Status);
-    }
     let (control, expires) = control_of(fields, rules);
-    let understood = UNDERSTOOD.contains(&answer.status);
-    if control.must_understand && !understood {
+    if control.must_understand && !is_understood(answer.status) {
         return Err(StoreReason::Status);
     }
     if control.no_store && !control.must_understand {
@@ -84,7 +77,7 @@ pub fn store(
     let lifetime = match () {
         () if control.no_cache && revalidated => 0,
         () if control.no_cache => return Err(StoreReason::NoCache),
-        () => lifetime(answer, &control, expires, by_status, age, rules)?,
+        () => lifetime(answer, &control, expires, age, rules)?,
     };
     if lifetime <= age && !revalidated {
         return Err(StoreReason::Expired);
@@ -101,22 +94,6 @@ pub fn store(
         return Err(StoreReason::Expired);
     }
     Ok(Storable { age, fresh: lifetime, swr, sie, ttl, vary })
-}
-
-/// Interim and partial answers, 304, and those that speak of one request alone: a request made
-/// to provoke one of them must not take the page away from everybody.
-pub fn is_never_stored(status: u16) -> bool {
-    !(200..600).contains(&status)
-        || matches!(
-            status,
-            204..=206 | 304 | 400 | 401 | 405 | 407 | 408 | 411..=417 | 421 | 425 | 426 | 428 | 429 | 431
-        )
-}
-
-/// Whether an answer with this status to an unsafe method makes the stored page of its URI unusable
-/// (RFC 9111 section 4.4).
-pub fn invalidates(status: u16) -> bool {
-    (200..400).contains(&status)
 }
 
 /// Cache-Control and Expires, or CDN-Cache-Control in the place of both (RFC 9213 section 2.2).
@@ -139,7 +116,6 @@ fn lifetime(
     answer: &Received<'_>,
     control: &CacheControl,
     expires: Option<&[u8]>,
-    by_status: Option<Duration>,
     age: i64,
     rules: &StoreRules,
 ) -> Result<i64, StoreReason> {
@@ -152,7 +128,7 @@ fn lifetime(
     if let Some(lifetime) = freshness::lifetime(control, expires, date) {
         return Ok(lifetime);
     }
-    match by_status.map(whole_millis) {
+    match rules.validity(answer.status).map(whole_millis) {
         Some(left) if left > 0 => Ok(age.saturating_add(left)),
         _ => Err(StoreReason::NoLifetime),
     }

@@ -198,8 +198,19 @@ def test_another_answer_is_sent_and_takes_the_place(cache, stale, status):
     response = cache.get(target)
     assert (response.status, response.body) == (int(status[:3]), b"answer 1")
     assert response.header("ETag") == '"2"'
-    again = cache.get(target)
-    assert again.body == (b"answer 1" if status == "200 OK" else b"answer 2")
+    assert cache.get(target).body == b"answer 1"
+
+
+@pytest.mark.parametrize("status", ["404 X", "500 X", "503 X"])
+def test_an_error_without_a_lifetime_leaves_the_stale_page(cache, stale, status):
+    target = stale(ETAG)
+    before = cache.stored(target)
+    cache.answers([ETAG], status)
+    assert cache.get(target).status == int(status[:3])
+    assert cache.stored(target) == before
+    cache.answers([LIFETIME], "304 X")
+    response = cache.get(target)
+    assert (response.status, response.body) == (200, b"stored")
 
 
 def test_no_cache_pages_are_asked_about_each_time(cache):

@@ -9,6 +9,7 @@ use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite};
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{layout, rc};
+use crate::policy;
 use crate::reason::StoreReason;
 
 /// What follows the header of an answer.
@@ -68,6 +69,10 @@ fn on_answer(lookup: Lookup, mut armed: Armed) -> Next {
     }
     let decided = fill::decide(lookup, &armed, &response);
     match decided.and_then(|found| Collecting::begin(lookup, &response, found)) {
+        // Over HTTP/2 no body filter sees an answer that has no body.
+        Ok(page) if policy::has_no_body(response.status) => {
+            lookup.settle(page.store(lookup).err().unwrap_or(StoreReason::Queued));
+        }
         Ok(collecting) => {
             request.set(&layout::FILTER_NEED_IN_MEMORY, true);
             request.set_context(lookup);

@@ -47,6 +47,12 @@ impl Collecting {
         Ok(Box::new(Self { storable, value, head, stated, share }))
     }
 
+    /// Hands the page to Redis as it is.
+    pub fn store(self, lookup: Lookup) -> Result<(), StoreReason> {
+        let write = fill::place(lookup, &self.storable, self.value)?;
+        writer::fill(lookup, write, self.storable.ttl, self.share)
+    }
+
     fn add(&mut self, bytes: &[u8], max_size: usize) -> Result<(), StoreReason> {
         let room = self.value.capacity() - self.value.len();
         if self.value.len() + bytes.len() > max_size {
@@ -100,11 +106,10 @@ fn is_last(request: Request, buffer: &ngx_buf_t) -> bool {
 /// The end of the body has passed.
 fn finish(lookup: Lookup) {
     let Fate::Collecting(collecting) = lookup.set_fate(Fate::Unasked) else { return };
-    let Collecting { storable, value, head, stated, share } = *collecting;
-    let result = is_whole(lookup.request(), value.len() - head, stated)
-        .and_then(|()| fill::place(lookup, &storable, value))
-        .and_then(|write| writer::fill(lookup, write, storable.ttl, share));
-    lookup.settle(result.err().unwrap_or(StoreReason::Queued));
+    let length = collecting.value.len() - collecting.head;
+    let stored = is_whole(lookup.request(), length, collecting.stated)
+        .and_then(|()| collecting.store(lookup));
+    lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
 }
 
 /// Whether a body of `length` bytes is all of it: nginx ends a response in the same way when an

@@ -51,8 +51,7 @@ fn store(
     page: &Page<'_>,
     response: &Response<'_>,
 ) -> Result<(), StoreReason> {
-    let phrase: &[u8] = if page.status == 200 { b"OK" } else { b"" };
-    let written = (page.status, phrase);
+    let written = (page.status, page.phrase());
     let mut value = fill::head(lookup, storable, written, page.fields(), &response.received)?;
     let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
     if !share.grow(value.len() + page.body.len()) {

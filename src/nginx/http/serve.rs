@@ -64,8 +64,12 @@ pub(in crate::nginx) fn respond(
     request.obey_precedence();
     let out = request.headers_out();
     out.set_status(page.status);
-    if page.status == 200 {
-        request.set(&layout::ALLOW_RANGES, true);
+    match page.status {
+        200 => request.set(&layout::ALLOW_RANGES, true),
+        // nginx sees to it that there is no body, unless the line is given.
+        204 => {}
+        _ if !page.phrase().is_empty() => out.set_status_line(page.status_line),
+        _ => {}
     }
     if set_fields(out, page, reuse, hidden).is_err() {
         return rc::ERROR;

@@ -39,6 +39,11 @@ impl HeadersOut {
         self.with(|out| out.status = usize::from(status));
     }
 
+    /// Sets the status line behind the version; it lives as long as the request's pool.
+    pub fn set_status_line(self, line: &[u8]) {
+        self.with(|out| out.status_line = str_over(line));
+    }
+
     /// Sets the length of the body.
     pub fn set_length(self, length: usize) {
         self.with(|out| out.content_length_n = i64::try_from(length).unwrap_or(i64::MAX));

@@ -91,14 +91,40 @@ fn x_accel_expires_in_its_forms() {
 }
 
 #[test]
-fn statuses() {
-    let long = [("Cache-Control", "max-age=60")];
-    for status in [200, 203, 300, 301, 302, 303, 307, 308] {
-        assert!(with(&rules(), status, &long).is_ok(), "{status}");
+fn an_explicit_lifetime_counts_for_every_final_status() {
+    let lifetimes = [
+        ("Cache-Control", "max-age=60"),
+        ("Cache-Control", "s-maxage=60"),
+        ("Expires", LATER),
+        ("CDN-Cache-Control", "max-age=60"),
+        ("X-Accel-Expires", "60"),
+    ];
+    for lifetime in lifetimes {
+        for status in
+            [200, 204, 205, 299, 302, 303, 307, 400, 404, 405, 410, 414, 451, 499, 503, 599]
+        {
+            assert!(with(&rules(), status, &[lifetime]).is_ok(), "{status} {lifetime:?}");
+        }
     }
-    for status in [100, 103, 199, 201, 202, 204, 206, 304, 400, 401, 404, 410, 429, 500, 503, 600] {
-        assert_eq!(with(&rules(), status, &long), Err(StoreReason::Status), "{status}");
+    for status in [200, 204, 302, 404, 410, 499, 500, 503, 599] {
+        assert_eq!(with(&rules(), status, &[]), Err(StoreReason::NoLifetime), "{status}");
     }
+}
+
+/// Every status there is and some that there are not: never stored, whatever is configured.
+#[test]
+fn statuses_that_are_never_stored() {
+    let any = StoreRules { valid: vec![(Validity::Any, Duration::from_secs(1))], ..rules() };
+    let never =
+        [206, 304, 401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426, 428, 429, 431];
+    for status in 0..=1000 {
+        let is_stored = with(&any, status, &[("Cache-Control", "max-age=60")]).is_ok();
+        assert_eq!(is_stored, (200..600).contains(&status) && !never.contains(&status), "{status}");
+    }
+}
+
+#[test]
+fn a_lifetime_of_the_configuration() {
     let second = Duration::from_secs(1);
     let any = StoreRules {
         valid: vec![(Validity::Status(404), second * 2), (Validity::Any, second)],
@@ -106,15 +132,34 @@ fn statuses() {
     };
     assert_eq!(with(&any, 404, &[]).unwrap().fresh, 2_000);
     assert_eq!(with(&any, 500, &[]).unwrap().fresh, 1_000);
-    assert_eq!(with(&any, 404, &long).unwrap().fresh, 60_000);
+    assert_eq!(with(&any, 404, &[("Cache-Control", "max-age=60")]).unwrap().fresh, 60_000);
     assert_eq!(with(&any, 200, &[("Age", "5")]).unwrap().fresh, 6_000);
-    for status in [206, 304, 400, 401, 405, 413, 414, 429, 431] {
-        assert_eq!(with(&any, status, &long), Err(StoreReason::Status), "{status}");
-    }
-    let unknown = [("Cache-Control", "max-age=60, must-understand")];
-    assert_eq!(with(&any, 499, &unknown), Err(StoreReason::Status));
     let never = StoreRules { valid: vec![(Validity::Status(200), Duration::ZERO)], ..rules() };
     assert_eq!(with(&never, 200, &[]), Err(StoreReason::NoLifetime));
+}
+
+#[test]
+fn any_does_not_name_what_a_request_may_provoke() {
+    let second = Duration::from_secs(1);
+    let any = StoreRules { valid: vec![(Validity::Any, second)], ..rules() };
+    for status in [400, 405, 414] {
+        assert_eq!(with(&any, status, &[]), Err(StoreReason::NoLifetime), "{status}");
+        let named = StoreRules { valid: vec![(Validity::Status(status), second)], ..rules() };
+        assert_eq!(with(&named, status, &[]).unwrap().fresh, 1_000, "{status}");
+    }
+}
+
+#[test]
+fn what_must_be_understood() {
+    let only = |status, value| with(&rules(), status, &[("Cache-Control", value)]).map(|s| s.fresh);
+    for status in [200, 203, 204, 301, 404, 410, 503] {
+        assert_eq!(only(status, "max-age=60, no-store, must-understand"), Ok(60_000), "{status}");
+    }
+    for status in [299, 306, 451, 499, 599] {
+        for value in ["max-age=60, no-store, must-understand", "max-age=60, must-understand"] {
+            assert_eq!(only(status, value), Err(StoreReason::Status), "{status}");
+        }
+    }
 }
 
 #[test]
