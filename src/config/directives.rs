@@ -5,7 +5,7 @@
 use super::directive::Action::{Block, Level};
 use super::directive::{Context, Directive, MANY, joined};
 use super::request_directives::REQUEST;
-use super::{setters, store_setters, tls_setters};
+use super::{setters, store_directives, store_setters, tls_setters};
 
 /// The table, in the order of the docs.
 pub const DIRECTIVES: &[Directive] = &joined::<{ CACHE.len() + REQUEST.len() }>(CACHE, REQUEST);
@@ -308,6 +308,7 @@ const CACHE: &[Directive] = &[
             431 are never stored, whatever lifetime the answer states.",
         action: Level(store_setters::valid),
     },
+    store_directives::HEURISTIC,
     Directive {
         name: c"redis_cache_no_store",
         arguments: "STRING ...",

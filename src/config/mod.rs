@@ -9,6 +9,7 @@ mod request_directives;
 mod request_setters;
 mod setters;
 mod settings;
+mod store_directives;
 mod store_setters;
 mod tls;
 mod tls_setters;

@@ -219,6 +219,7 @@ fn key(settings: &Settings, format: Format) -> (KeySource, KeyShape) {
 fn store_rules(settings: &Settings) -> StoreRules {
     StoreRules {
         valid: settings.valid.clone().unwrap_or_default(),
+        heuristic: settings.heuristic.flatten(),
         ignored: settings.ignored.unwrap_or_default(),
         revalidate: settings.revalidate.unwrap_or(false),
         keep: settings.keep.unwrap_or(Duration::from_secs(3600)),

@@ -8,7 +8,7 @@ use super::upstream::Target;
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::Hash;
-use crate::policy::{Ignored, Invalidates, Validity};
+use crate::policy::{Heuristic, Ignored, Invalidates, Validity};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Secret;
 
@@ -113,6 +113,8 @@ settings! {
     store: bool,
     /// `redis_cache_valid`, in its order.
     valid: Vec<(Validity, Duration)>,
+    /// `redis_cache_heuristic`; the inner `None` is `off`.
+    heuristic: Option<Heuristic>,
     /// `redis_cache_no_store`.
     no_store: Vec<Template>,
     /// `redis_cache_ignore_headers`.

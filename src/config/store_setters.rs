@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::setters::{add_conditions, first, on_or_off, once, ranged, wrong};
 use super::settings::Settings;
 use super::{Environment, value};
-use crate::policy::{Ignored, Validity, is_never_stored};
+use crate::policy::{Heuristic, Ignored, Validity, is_never_stored};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A time for which something is kept.
 fn lifetime(text: &str, least: Duration) -> Result<Duration, String> {
@@ -49,6 +51,32 @@ fn validity(code: &str) -> Result<Validity, String> {
         }
         _ => Err(wrong(code, "a status from 200 to 599, or any")),
     }
+}
+
+pub(super) fn heuristic(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let found = match arguments {
+        ["off"] => None,
+        [percent] => Some(Heuristic { percent: hundredths(percent)?, max: DAY }),
+        [percent, max] => {
+            let Some(max) = max.strip_prefix("max=") else {
+                return Err(wrong(max, "max=TIME"));
+            };
+            let max = lifetime(max, Duration::from_secs(1))?;
+            Some(Heuristic { percent: hundredths(percent)?, max })
+        }
+        _ => return Err("needs a percentage".to_owned()),
+    };
+    once(&mut settings.heuristic, found)
+}
+
+fn hundredths(text: &str) -> Result<u32, String> {
+    let digits = text.strip_suffix('%').unwrap_or(text);
+    let percent = value::number(digits).filter(|percent| (1..=100).contains(percent));
+    percent.ok_or_else(|| wrong(text, "off or a whole number from 1% to 100%"))
 }
 
 pub(super) fn no_store(

@@ -16,6 +16,8 @@ pub struct CacheControl {
     pub private: bool,
     /// `no-cache`, with or without field names.
     pub no_cache: bool,
+    /// `public`.
+    pub public: bool,
     /// `must-understand`.
     pub must_understand: bool,
     /// `must-revalidate`, `proxy-revalidate`, or `s-maxage`, which implies it: never stale.
@@ -69,6 +71,7 @@ impl CacheControl {
         match name {
             "no-store" => self.no_store = true,
             "private" => self.private = true,
+            "public" => self.public = true,
             "no-cache" => self.no_cache = true,
             "must-understand" => self.must_understand = true,
             "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
@@ -133,12 +136,13 @@ impl RequestControl {
 }
 
 /// The directives that are known.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "max-age",
     "s-maxage",
     "no-cache",
     "no-store",
     "private",
+    "public",
     "must-revalidate",
     "proxy-revalidate",
     "must-understand",
@@ -195,6 +199,7 @@ mod tests {
         assert_eq!(parse("max-ages=5"), CacheControl::default());
         let stale = parse("stale-while-revalidate=5, stale-if-error=x, must-understand");
         assert_eq!((stale.stale_while_revalidate, stale.stale_if_error), (Some(5), Some(0)));
+        assert!(parse("max-age=1, PUBLIC").public && parse("public=x").public);
         assert!(stale.must_understand && parse("proxy-revalidate").must_revalidate);
     }
 

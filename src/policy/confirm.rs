@@ -78,6 +78,7 @@ mod tests {
             Confirmation { received: &received, asked, arrived, coding_accepted: true };
         let rules = StoreRules {
             valid: Vec::new(),
+            heuristic: None,
             ignored: Ignored::default(),
             revalidate: true,
             cookies_are_in_key: false,

@@ -18,6 +18,6 @@ pub use fill::{FillFacts, fill};
 pub use look_up::{Purge, RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
 pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
-pub use rules::{Ignored, Invalidates, StoreRules, Validity};
+pub use rules::{Heuristic, Ignored, Invalidates, StoreRules, Validity};
 pub use status::{has_no_body, invalidates, is_never_stored};
 pub use store::{Received, Storable, has_validator, store};

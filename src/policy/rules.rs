@@ -42,11 +42,22 @@ pub enum Invalidates {
     Nothing,
 }
 
+/// `redis_cache_heuristic`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heuristic {
+    /// Which part of the time since Last-Modified is the lifetime, in hundredths.
+    pub percent: u32,
+    /// The longest that it may be.
+    pub max: Duration,
+}
+
 /// What `redis_cache_store on` goes by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreRules {
     /// `redis_cache_valid`; the first that fits counts.
     pub valid: Vec<(Validity, Duration)>,
+    /// `redis_cache_heuristic`; `None` is `off`.
+    pub heuristic: Option<Heuristic>,
     /// `redis_cache_ignore_headers`.
     pub ignored: Ignored,
     /// `redis_cache_revalidate`.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::StoreRules;
-use super::status::{is_never_stored, is_understood};
+use super::status::{is_heuristically_cacheable, is_never_stored, is_understood};
+use super::{Heuristic, StoreRules};
 use crate::http::cache_control::CacheControl;
 use crate::http::freshness::{self, millis};
 use crate::http::{Field, date_millis, field_value, field_values, is_token, list_members};
@@ -111,7 +111,8 @@ fn control_of<'a>(fields: &[Field<'a>], rules: &StoreRules) -> (CacheControl, Op
 }
 
 /// The freshness lifetime in milliseconds, counted from age 0: X-Accel-Expires, then the answer's
-/// own, then that of `redis_cache_valid`. The first and the last count from now on, as in nginx.
+/// own, then that of `redis_cache_valid`, then an estimate. The first and the third count from now on,
+/// as in nginx.
 fn lifetime(
     answer: &Received<'_>,
     control: &CacheControl,
@@ -130,8 +131,21 @@ fn lifetime(
     }
     match rules.validity(answer.status).map(whole_millis) {
         Some(left) if left > 0 => Ok(age.saturating_add(left)),
-        _ => Err(StoreReason::NoLifetime),
+        Some(_) => Err(StoreReason::NoLifetime),
+        None => {
+            let may_estimate = control.public || is_heuristically_cacheable(answer.status);
+            let heuristic = rules.heuristic.filter(|_| may_estimate);
+            heuristic.and_then(|rule| estimate(answer, rule, date)).ok_or(StoreReason::NoLifetime)
+        }
     }
+}
+
+/// The lifetime that the time between Last-Modified and `date` lets expect (RFC 9111 section 4.2.2).
+fn estimate(answer: &Received<'_>, rule: Heuristic, date: i64) -> Option<i64> {
+    let modified = field_value(answer.fields, "last-modified").and_then(date_millis)?;
+    let unchanged = date.saturating_sub(modified);
+    let lifetime = unchanged.saturating_mul(i64::from(rule.percent)) / 100;
+    Some(lifetime.min(whole_millis(rule.max))).filter(|lifetime| *lifetime > 0)
 }
 
 /// Milliseconds for which X-Accel-Expires lets a page be fresh from `now` on: seconds, or a

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{Ignored, Validity};
+use crate::policy::{Heuristic, Ignored, Validity};
 
 /// When every answer below arrives; its Date, if it has one, is [`DATE`].
 const NOW: i64 = 784_111_777_000;
@@ -10,6 +10,7 @@ const LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
 fn rules() -> StoreRules {
     StoreRules {
         valid: Vec::new(),
+        heuristic: None,
         ignored: Ignored::default(),
         revalidate: false,
         cookies_are_in_key: false,
@@ -136,6 +137,67 @@ fn a_lifetime_of_the_configuration() {
     assert_eq!(with(&any, 200, &[("Age", "5")]).unwrap().fresh, 6_000);
     let never = StoreRules { valid: vec![(Validity::Status(200), Duration::ZERO)], ..rules() };
     assert_eq!(with(&never, 200, &[]), Err(StoreReason::NoLifetime));
+}
+
+/// The lifetime of an answer that was changed a thousand seconds before its Date.
+fn estimated(
+    rules: &StoreRules,
+    status: u16,
+    more: &[(&'static str, &'static str)],
+) -> Result<i64, StoreReason> {
+    let modified = httpdate::fmt_http_date(
+        std::time::UNIX_EPOCH + Duration::from_millis(NOW.unsigned_abs())
+            - Duration::from_secs(1000),
+    );
+    let mut fields = vec![("Date", DATE), ("Last-Modified", modified.as_str())];
+    fields.extend(more);
+    with(rules, status, &fields).map(|storable| storable.fresh)
+}
+
+fn estimating(percent: u32, max: u64) -> StoreRules {
+    let heuristic = Heuristic { percent, max: Duration::from_secs(max) };
+    StoreRules { heuristic: Some(heuristic), ..rules() }
+}
+
+#[test]
+fn a_lifetime_is_estimated_only_where_it_may_be() {
+    let tenth = estimating(10, 86_400);
+    for status in [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501] {
+        assert_eq!(estimated(&tenth, status, &[]), Ok(100_000), "{status}");
+        assert_eq!(estimated(&rules(), status, &[]), Err(StoreReason::NoLifetime), "{status}");
+    }
+    for status in [201, 202, 302, 303, 307, 400, 403, 500, 502, 503, 504, 599] {
+        assert_eq!(estimated(&tenth, status, &[]), Err(StoreReason::NoLifetime), "{status}");
+        let public = [("Cache-Control", "public")];
+        assert_eq!(estimated(&tenth, status, &public), Ok(100_000), "{status}");
+    }
+    for status in [206, 401, 407, 429] {
+        let public = [("Cache-Control", "public")];
+        assert_eq!(estimated(&tenth, status, &public), Err(StoreReason::Status), "{status}");
+    }
+}
+
+#[test]
+fn an_estimate_comes_last_and_is_bounded() {
+    let tenth = estimating(10, 86_400);
+    assert_eq!(estimated(&tenth, 200, &[("Cache-Control", "max-age=5")]), Ok(5_000));
+    assert_eq!(estimated(&tenth, 200, &[("Expires", "0")]), Err(StoreReason::Expired));
+    assert_eq!(estimated(&tenth, 200, &[("X-Accel-Expires", "7")]), Ok(7_000));
+    assert_eq!(estimated(&tenth, 200, &[("Cache-Control", "no-store")]), Err(StoreReason::NoStore));
+    let valid = |seconds| StoreRules {
+        valid: vec![(Validity::Status(200), Duration::from_secs(seconds))],
+        ..estimating(10, 86_400)
+    };
+    assert_eq!(estimated(&valid(3), 200, &[]), Ok(3_000));
+    assert_eq!(estimated(&valid(0), 200, &[]), Err(StoreReason::NoLifetime));
+    assert_eq!(estimated(&estimating(100, 86_400), 200, &[]), Ok(1_000_000));
+    assert_eq!(estimated(&estimating(100, 60), 200, &[]), Ok(60_000));
+    assert_eq!(estimated(&tenth, 200, &[("Age", "99")]), Ok(100_000));
+    assert_eq!(estimated(&tenth, 200, &[("Age", "100")]), Err(StoreReason::Expired));
+    for modified in [LATER, DATE, "x", ""] {
+        let fields = [("Date", DATE), ("Last-Modified", modified)];
+        assert_eq!(with(&tenth, 200, &fields), Err(StoreReason::NoLifetime), "{modified}");
+    }
 }
 
 #[test]
