@@ -73,6 +73,7 @@ words! {
         Gone "gone" "The page was invalidated a moment ago; a tombstone stands in its place.";
         Vary "vary" "The stored page varies on request headers, and no stored variant fits this request.";
         Encoding "encoding" "The page is stored in a content coding that this client cannot take.";
+        NotPublic "not_public" "The request has an Authorization header, and the stored page does not say public, s-maxage or must-revalidate.";
         Collision "collision" "The page stored under this hash belongs to another key.";
         Stale "stale" "The freshness lifetime of the stored page is over.";
         NoCache "no_cache" "The stored page may not be reused without asking the application.";
@@ -81,7 +82,7 @@ words! {
         Method "method" "Only GET and HEAD are looked up.";
         Purge "purge" "The request was PURGE, and the page was purged; see redis_cache_purge.";
         PurgeDenied "purge_denied" "The request was PURGE, from an address that redis_cache_purge does not name.";
-        Authorization "authorization" "A request with an Authorization header is never looked up.";
+        Authorization "authorization" "The request has an Authorization header, and redis_cache_authorization is off.";
         BypassCondition "bypass" "A value of redis_cache_bypass was neither empty nor 0.";
         Host "host" "The Host header is not the host that selected the server, or its port is no number.";
         Subrequest "subrequest" "A subrequest that only grants access or mirrors is never looked up.";
@@ -140,6 +141,7 @@ words! {
         NoStore "no_store" "The answer says no-store.";
         Private "private" "The answer says private.";
         NoCache "no_cache" "The answer says no-cache, and cannot be revalidated.";
+        Authorization "authorization" "The request has an Authorization header, and the answer does not say public, s-maxage or must-revalidate.";
         SetCookie "set_cookie" "The answer sets a cookie.";
         VaryAll "vary_all" "The answer varies on everything (Vary: *).";
         Personal "personal" "The answer varies on Cookie or Authorization, and the request has it.";
@@ -162,9 +164,12 @@ impl Reason {
         match self {
             Self::Fresh => Status::Hit,
             Self::Revalidated => Status::Revalidated,
-            Self::Absent | Self::Gone | Self::Vary | Self::Encoding | Self::Collision => {
-                Status::Miss
-            }
+            Self::Absent
+            | Self::Gone
+            | Self::Vary
+            | Self::Encoding
+            | Self::NotPublic
+            | Self::Collision => Status::Miss,
             Self::Stale | Self::NoCache | Self::Reload => Status::Expired,
             Self::Method
             | Self::Purge

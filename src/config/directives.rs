@@ -25,7 +25,8 @@ const CACHE: &[Directive] = &[
             percent-decoded. `NAME` is a `redis_cache_upstream`. A host is resolved when nginx \
             starts, and with a `resolver` of nginx again when its TTL is over or a connection was \
             lost. Only GET and HEAD are looked \
-            up, and never a request with an Authorization header. It is the content handler of \
+            up, and a request with an Authorization header with `redis_cache_authorization on` \
+            alone. It is the content handler of \
             the location, so no other may stand beside it.",
         action: Level(setters::pass),
     },
@@ -309,6 +310,7 @@ const CACHE: &[Directive] = &[
         action: Level(store_setters::valid),
     },
     store_directives::HEURISTIC,
+    store_directives::AUTHORIZATION,
     Directive {
         name: c"redis_cache_no_store",
         arguments: "STRING ...",

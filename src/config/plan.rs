@@ -79,6 +79,8 @@ pub struct Plan {
     pub status_header: bool,
     /// `redis_cache_store on`, and its rules.
     pub store: Option<StoreRules>,
+    /// `redis_cache_authorization`.
+    pub authorization: bool,
     /// `redis_cache_no_store`.
     pub no_store: Vec<Template>,
     /// `redis_cache_ignore_headers Vary`.
@@ -152,6 +154,14 @@ impl Plan {
                 place for the type, the header and the age of an answer"
                 .to_owned());
         }
+        let authorization = settings.authorization.unwrap_or(false);
+        if authorization && format == Format::Raw {
+            return Err(
+                "redis_cache_authorization on needs redis_cache_format http: a page in the \
+                raw form cannot say that it is for everybody"
+                    .to_owned(),
+            );
+        }
         Ok(Self {
             door,
             connections: Connections {
@@ -175,6 +185,7 @@ impl Plan {
             bypass: settings.bypass.clone().unwrap_or_default(),
             status_header: settings.status_header.unwrap_or(false),
             store: store.then(|| store_rules(settings)),
+            authorization,
             no_store: settings.no_store.clone().unwrap_or_default(),
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
             hidden: settings.hidden.clone().unwrap_or_default(),
@@ -288,6 +299,12 @@ mod tests {
     fn the_raw_form_is_not_stored() {
         let raw = Settings { format: Some(Format::Raw), store: Some(true), ..Settings::default() };
         assert!(plan("redis://h", &raw).unwrap_err().contains("redis_cache_format http"));
+        let raw = Settings {
+            format: Some(Format::Raw),
+            authorization: Some(true),
+            ..Settings::default()
+        };
+        assert!(plan("redis://h", &raw).unwrap_err().contains("redis_cache_authorization"));
         let http = Settings { store: Some(true), ..Settings::default() };
         assert_eq!(plan("redis://h", &http).unwrap().store.unwrap().keep.as_secs(), 3600);
         assert_eq!(plan("redis://h", &Settings::default()).unwrap().store, None);

@@ -115,6 +115,8 @@ settings! {
     valid: Vec<(Validity, Duration)>,
     /// `redis_cache_heuristic`; the inner `None` is `off`.
     heuristic: Option<Heuristic>,
+    /// `redis_cache_authorization`.
+    authorization: bool,
     /// `redis_cache_no_store`.
     no_store: Vec<Template>,
     /// `redis_cache_ignore_headers`.

@@ -18,3 +18,17 @@ pub(super) const HEURISTIC: Directive = Directive {
         says `public` (RFC 9111 section 4.2.2). A query makes no difference.",
     action: Level(store_setters::heuristic),
 };
+
+pub(super) const AUTHORIZATION: Directive = Directive {
+    name: c"redis_cache_authorization",
+    arguments: "on|off",
+    default: "off",
+    context: Context::Any,
+    arity: (1, 1),
+    help: "Looks up requests with an Authorization header too. They are answered by stored pages \
+        whose Cache-Control says `public`, `s-maxage` or `must-revalidate`, and by no others, and \
+        only such answers to them are stored: with these words the application says that the \
+        answer is the same for every user (RFC 9111 section 3.5). Off, such requests go to the \
+        application. Needs `redis_cache_format http`.",
+    action: Level(store_setters::authorization),
+};

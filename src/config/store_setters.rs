@@ -79,6 +79,14 @@ fn hundredths(text: &str) -> Result<u32, String> {
     percent.ok_or_else(|| wrong(text, "off or a whole number from 1% to 100%"))
 }
 
+pub(super) fn authorization(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    once(&mut settings.authorization, on_or_off(first(arguments))?)
+}
+
 pub(super) fn no_store(
     settings: &mut Settings,
     arguments: &[&str],

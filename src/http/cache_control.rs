@@ -18,6 +18,9 @@ pub struct CacheControl {
     pub no_cache: bool,
     /// `public`.
     pub public: bool,
+    /// `public`, `must-revalidate` or `s-maxage`: for everybody, though a request with Authorization
+    /// got it (RFC 9111 section 3.5).
+    pub for_authorized: bool,
     /// `must-understand`.
     pub must_understand: bool,
     /// `must-revalidate`, `proxy-revalidate`, or `s-maxage`, which implies it: never stale.
@@ -71,13 +74,21 @@ impl CacheControl {
         match name {
             "no-store" => self.no_store = true,
             "private" => self.private = true,
-            "public" => self.public = true,
+            "public" => {
+                self.public = true;
+                self.for_authorized = true;
+            }
             "no-cache" => self.no_cache = true,
             "must-understand" => self.must_understand = true,
-            "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
+            "proxy-revalidate" => self.must_revalidate = true,
+            "must-revalidate" => {
+                self.must_revalidate = true;
+                self.for_authorized = true;
+            }
             "s-maxage" => {
                 least(&mut self.s_maxage, seconds());
                 self.must_revalidate = true;
+                self.for_authorized = true;
             }
             "max-age" => least(&mut self.max_age, seconds()),
             "stale-while-revalidate" => least(&mut self.stale_while_revalidate, seconds()),
@@ -201,6 +212,21 @@ mod tests {
         assert_eq!((stale.stale_while_revalidate, stale.stale_if_error), (Some(5), Some(0)));
         assert!(parse("max-age=1, PUBLIC").public && parse("public=x").public);
         assert!(stale.must_understand && parse("proxy-revalidate").must_revalidate);
+    }
+
+    #[test]
+    fn what_is_for_everybody_though_a_request_with_authorization_got_it() {
+        for line in
+            ["public", "x, Public", "must-revalidate", "s-maxage=0", "max-age=1, S-MAXAGE=9"]
+        {
+            assert!(parse(line).for_authorized, "{line}");
+        }
+        for line in ["", "max-age=60", "proxy-revalidate", "ext=\"public\"", "publicx", "no-cache"]
+        {
+            assert!(!parse(line).for_authorized, "{line}");
+        }
+        assert!(targeted("public").unwrap().for_authorized);
+        assert!(!targeted("public=?0, max-age=1").unwrap().for_authorized);
     }
 
     fn targeted(line: &str) -> Option<CacheControl> {

@@ -20,7 +20,8 @@ pub struct RequestFacts {
     pub safe_method: bool,
     /// The method is PURGE, and `redis_cache_purge` is on.
     pub purge: Purge,
-    /// The request carries an Authorization header, even an empty one.
+    /// The request carries an Authorization header, even an empty one, and
+    /// `redis_cache_authorization` is off.
     pub authorization: bool,
     /// A subrequest whose body nobody reads (auth_request, mirror): a hit would grant access.
     pub headers_only_subrequest: bool,

@@ -3,7 +3,7 @@
 
 use super::freshness_of;
 use crate::entry::Page;
-use crate::http::cache_control::RequestControl;
+use crate::http::cache_control::{CacheControl, RequestControl};
 use crate::http::{coding, vary};
 use crate::reason::{Reason, Status};
 
@@ -23,6 +23,8 @@ pub struct ClientFacts<'a> {
     pub ignores_vary: bool,
     /// `redis_cache_cookies`: the key has all cookies that the application was sent.
     pub cookies_are_in_key: bool,
+    /// The request carries an Authorization header, even an empty one.
+    pub authorization: bool,
     /// What the request's Cache-Control asks for; nothing unless `redis_cache_request_control`.
     pub control: RequestControl,
 }
@@ -89,6 +91,9 @@ fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
     if !client.ignores_vary && !vary::is_indexed(page.values("vary"), is_known) {
         return Err(Reason::Vary);
     }
+    if client.authorization && !is_for_authorized(page) {
+        return Err(Reason::NotPublic);
+    }
     match coding::stored(page.values("content-encoding")) {
         coding::Stored::Identity => Ok(true),
         coding::Stored::Gzip if coding::accepts(client.accept_encoding, b"gzip") => Ok(true),
@@ -96,6 +101,15 @@ fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
         coding::Stored::Other(name) if coding::accepts(client.accept_encoding, name) => Ok(true),
         _ => Err(Reason::Encoding),
     }
+}
+
+/// Whether the page may answer a request with Authorization. Such a request could get another page
+/// from the application than the visitors do for whom this one was stored, unless that says that it
+/// is for everybody.
+fn is_for_authorized(page: &Page<'_>) -> bool {
+    let targeted = CacheControl::parse_targeted(page.values("cdn-cache-control"));
+    let plain = || CacheControl::parse(page.values("cache-control"));
+    targeted.unwrap_or_else(plain).for_authorized
 }
 
 /// Whether a fresh page is what the request's Cache-Control asks for (RFC 9111 section 5.2.1); a
@@ -118,6 +132,7 @@ mod tests {
         indexed: &[],
         ignores_vary: false,
         cookies_are_in_key: false,
+        authorization: false,
         control: RequestControl {
             no_store: false,
             no_cache: false,
@@ -190,6 +205,24 @@ mod tests {
         }
         let old = ClientFacts { control: RequestControl { max_age: Some(9), ..none }, ..CLIENT };
         assert_eq!(try_reuse("", &old), Err(Reason::Reload));
+    }
+
+    #[test]
+    fn a_request_with_authorization_gets_what_is_for_everybody() {
+        let authorized = ClientFacts { authorization: true, ..CLIENT };
+        for control in ["public", "max-age=60, must-revalidate", "s-maxage=60"] {
+            let head = format!("Cache-Control: {control}\r\n");
+            assert!(try_reuse(&head, &authorized).is_ok(), "{control}");
+        }
+        for head in [
+            "",
+            "Cache-Control: max-age=60\r\n",
+            "Cache-Control: proxy-revalidate\r\n",
+            "CDN-Cache-Control: max-age=60\r\nCache-Control: public\r\n",
+        ] {
+            assert_eq!(try_reuse(head, &authorized), Err(Reason::NotPublic), "{head}");
+            assert!(try_reuse(head, &CLIENT).is_ok(), "{head}");
+        }
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub fn store(
     if control.private {
         return Err(StoreReason::Private);
     }
+    if request_has("authorization") && !control.for_authorized {
+        return Err(StoreReason::Authorization);
+    }
     let sets_cookie =
         ["set-cookie", "set-cookie2"].iter().any(|n| field_value(fields, n).is_some());
     if sets_cookie && !rules.ignored.set_cookie {

@@ -232,6 +232,9 @@ WRONG = {
     "redis_cache_heuristic 10% 1d;": "must be max=TIME",
     "redis_cache_heuristic 10% max=1d 1;": "invalid number of arguments",
     "redis_cache_heuristic 10; redis_cache_heuristic off;": "is duplicate",
+    "redis_cache_authorization 1;": "must be on or off",
+    f"redis_cache {URL}; redis_cache_format raw; redis_cache_authorization on; location / {{ }}":
+        "redis_cache_authorization on needs redis_cache_format http",
     "redis_cache_keep 0;": "must be a time of at most 10y",
     "redis_cache_revalidate maybe;": "must be on or off",
     "redis_cache_request_control 1;": "must be on or off",

@@ -42,7 +42,7 @@ impl Request {
         RequestFacts {
             safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
             purge: self.purge(plan),
-            authorization: !raw.headers_in.authorization.is_null(),
+            authorization: self.is_authorized() && !plan.authorization,
             headers_only_subrequest: !self.is_main() && self.has(&layout::HEADER_ONLY),
             host_is_the_servers: self.origin(plan).is_ok(),
             target_is_stale: self.is_after_response()
@@ -55,6 +55,11 @@ impl Request {
                 .iter()
                 .any(|template| self.evaluate(*template).is_none_or(policy::condition_holds)),
         }
+    }
+
+    /// Whether the request carries an Authorization header, even an empty one.
+    pub fn is_authorized(self) -> bool {
+        !self.raw().headers_in.authorization.is_null()
     }
 
     fn purge(self, plan: &Plan) -> Purge {

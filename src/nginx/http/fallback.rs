@@ -112,6 +112,8 @@ fn may_be_told(lookup: Lookup, reason: Reason) -> bool {
     plan.store.is_none()
         && reason.may_fill()
         && request.is_get()
+        // The application would have to know by itself what it may store of such a request.
+        && !request.is_authorized()
         && request.origin(plan).is_ok_and(|origin| origin.is_canonical())
         && !request.forges_origin(plan)
         && !request.is_after_response()

@@ -197,6 +197,7 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
         },
         ignores_vary: plan.ignores_vary,
         cookies_are_in_key: plan.cookies.is_some(),
+        authorization: request.is_authorized(),
         control: if plan.request_control { request.control() } else { Default::default() },
     };
     match policy::reuse(&page, &client, now_millis()) {

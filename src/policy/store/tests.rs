@@ -243,6 +243,31 @@ fn vary() {
 }
 
 #[test]
+fn an_answer_to_a_request_with_authorization_has_to_be_for_everybody() {
+    let authorized = |fields: &[(&'static str, &'static str)], rules: &StoreRules| {
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
+        let answer = Received { status: 200, fields: &fields, asked: NOW, arrived: NOW };
+        store(&answer, rules, |name| name == "authorization").map(|storable| storable.fresh)
+    };
+    let control = |value| authorized(&[("Cache-Control", value)], &rules());
+    for value in ["max-age=60, public", "max-age=60, must-revalidate", "s-maxage=60"] {
+        assert_eq!(control(value), Ok(60_000), "{value}");
+    }
+    for value in ["max-age=60", "max-age=60, proxy-revalidate", "max-age=60, ext=\"public\""] {
+        assert_eq!(control(value), Err(StoreReason::Authorization), "{value}");
+    }
+    assert_eq!(control("max-age=60, public, private"), Err(StoreReason::Private));
+    let ignored = Ignored { cache_control: true, ..Ignored::default() };
+    let valid = vec![(Validity::Any, Duration::from_secs(5))];
+    let ignoring = StoreRules { ignored, valid, ..rules() };
+    let public = [("Cache-Control", "public")];
+    assert_eq!(authorized(&public, &ignoring), Err(StoreReason::Authorization));
+    let varies = [("Cache-Control", "s-maxage=60"), ("Vary", "Authorization")];
+    assert_eq!(authorized(&varies, &rules()), Err(StoreReason::Personal));
+}
+
+#[test]
 fn ignored_fields() {
     let fields = [
         ("Set-Cookie", "a=b"),
