@@ -223,6 +223,11 @@ impl Reason {
         }
     }
 
+    /// Whether the stored page is sent.
+    pub const fn is_answered_by_redis(self) -> bool {
+        matches!(self.status(), Status::Hit | Status::Revalidated)
+    }
+
     /// Whether it speaks of the connection to Redis, and so counts for the breaker: queue waits,
     /// oversized values and undecodable entries do not.
     pub const fn is_connection_fault(self) -> bool {

@@ -12,7 +12,7 @@ pub use encode::{Head, marker, tombstone};
 pub use facts::{Facts, LINE};
 
 use crate::http::hop_by_hop::HopByHop;
-use crate::http::{Field, field_values};
+use crate::http::{Field, date_millis, field_values};
 use crate::reason::Reason;
 
 /// The largest head (status line and fields) of the http form, in bytes.
@@ -71,6 +71,12 @@ impl<'a> Page<'a> {
     /// The value of the first line of `name`.
     pub fn value(&self, name: &str) -> Option<&'a [u8]> {
         self.values(name).next()
+    }
+
+    /// When the application made the page, as its Date says it, or else when it was stored, in
+    /// milliseconds since 1970.
+    pub fn dated(&self) -> Option<i64> {
+        self.value("date").map_or(self.facts.stored, date_millis)
     }
 
     /// The fields that go to the client: neither hop-by-hop, nor personal (Set-Cookie), nor meant

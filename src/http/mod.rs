@@ -1,12 +1,13 @@
-//! Rules of HTTP that need no nginx: lists, Cache-Control, freshness and age (RFC 9111), Vary,
-//! content codings and types, field lines, ranges, hop-by-hop fields, references to other pages, queries, cookies,
-//! what a balancer in front says of a request.
+//! Rules of HTTP that need no nginx: lists, dates, Cache-Control, freshness and age (RFC 9111), Vary,
+//! content codings and types, field lines, ranges, hop-by-hop fields, references to other pages, queries,
+//! cookies, what a balancer in front says of a request.
 
 pub mod cache_control;
 pub mod cache_status;
 pub mod coding;
 pub mod content_type;
 pub mod cookie;
+pub mod date;
 pub mod field;
 pub mod forwarded;
 pub mod freshness;
@@ -16,6 +17,7 @@ pub mod range;
 pub mod uri;
 pub mod vary;
 
+pub use date::date_millis;
 pub use field::{Field, field_value, field_values};
 
 /// The members of a list-based field value (RFC 9110 5.6.1): split at commas outside quoted
@@ -46,13 +48,6 @@ pub fn is_token(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Milliseconds since 1970 of an HTTP date in any of its three formats (RFC 9110 5.6.7).
-pub fn date_millis(value: &[u8]) -> Option<i64> {
-    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_millis()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,12 +56,5 @@ mod tests {
     fn commas_in_quoted_strings_do_not_split() {
         let members: Vec<_> = list_members(br#" a, ,b="x,\"y,", c "#).collect();
         assert_eq!(members, [&b"a"[..], br#"b="x,\"y,""#, b"c"]);
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(date_millis(b"Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
-        assert_eq!(date_millis(b"Sunday, 06-Nov-94 08:49:37 GMT"), Some(784_111_777_000));
-        assert_eq!(date_millis(b"0"), None);
     }
 }

@@ -1,14 +1,18 @@
 """RFC 9111 section 4.3.2 and RFC 9110 sections 13.1 and 13.2: conditions of clients on a stored page,
 and on a miss, which fills the cache all the same."""
 
+import time
+from email.utils import formatdate
+
 import pytest
 from support.site import LIFETIME, http_date, message, site
+from support.stored import fresh_line, key_of, page
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     # nginx's default, `exact`, is stricter than RFC 9110 section 13.1.3.
-    places = {"/exact/": "if_modified_since exact;"}
+    places = {"/exact/": "if_modified_since exact;", "/off/": "if_modified_since off;"}
     with site(tmp_path_factory.mktemp("site"), places, http="if_modified_since before;") as cache:
         yield cache
 
@@ -107,6 +111,69 @@ def test_a_page_without_validators(cache):
     for headers in [{"If-None-Match": '"1"'}, {"If-Modified-Since": http_date(-50)}]:
         for _ in range(2):
             assert cache.get(target, headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("place", "since", "status"),
+    [
+        ("/", -1000, 304), ("/", -500, 304), ("/", 0, 304), ("/", -1001, 200), ("/", -5000, 200),
+        ("/exact/", -1000, 304), ("/exact/", -500, 200), ("/exact/", -1001, 200),
+        ("/off/", -1000, 200),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_date_stands_for_a_missing_last_modified(cache, place, since, status, method):
+    """4.3.2: where there is no Last-Modified the Date counts. No client is told a Last-Modified."""
+    target = cache.target(place)
+    now = time.time()
+    dated = [LIFETIME, ("Date", formatdate(now - 1000, usegmt=True))]
+    cache.answers(dated)
+    cache.get(target)
+    headers = {"If-Modified-Since": formatdate(now + since, usegmt=True)}
+    response = cache.get(target, headers, method)
+    assert response.status == status and len(cache.asked(target)) == 1
+    assert response.header("Last-Modified") is None and response.cache == ("hit", "fresh")
+    assert response.header("Date") == dated[1][1]
+    tagged = cache.get(target, {**headers, "If-None-Match": '"0"'}, method)
+    assert tagged.status == 200 and tagged.header("Last-Modified") is None
+
+
+def test_when_it_was_stored_stands_for_a_missing_date(cache):
+    target = cache.target()
+    cache.redis.set(key_of(cache.nginx, target), page("stored", line=fresh_line(age=30)))
+    for since, status in [(-60, 200), (-5, 304), (0, 304)]:
+        response = cache.get(target, {"If-Modified-Since": http_date(since)})
+        assert response.status == status and response.cache == ("hit", "fresh")
+
+
+def test_a_date_changes_no_range_and_no_other_status(cache):
+    now = time.time()
+    date = formatdate(now - 1000, usegmt=True)
+    cache.answers([LIFETIME, ("Date", date)])
+    target = cache.target()
+    cache.get(target)
+    headers = {"If-Range": date, "Range": "bytes=0-1", "If-Modified-Since": http_date(-5000)}
+    response = cache.get(target, headers)
+    assert (response.status, response.body) == (200, b"answer 1")
+    cache.answers([LIFETIME, ("Date", date)], "404 X")
+    target = cache.target()
+    for _ in range(2):
+        assert cache.get(target, {"If-Modified-Since": http_date()}).status == 404
+
+
+SPELLINGS = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+
+
+@pytest.mark.parametrize("stored", SPELLINGS)
+@pytest.mark.parametrize("asked", SPELLINGS)
+def test_last_modified_in_every_form(cache, stored, asked):
+    moment = time.gmtime(time.time() - 1000)
+    value = time.strftime(stored, moment)
+    for last_modified in [value, value.lower()]:
+        fields = [LIFETIME, ("Last-Modified", last_modified)]
+        headers = {"If-Modified-Since": time.strftime(asked, moment)}
+        _, response, count = cache.twice(fields, place="/exact/", second=headers)
+        assert count == 1 and response.status == 304
 
 
 def test_if_match_and_if_unmodified_since_are_not_the_caches(cache):

@@ -1,6 +1,8 @@
 """RFC 9111 sections 4.2.1, 5.2 and 1.2.2, RFC 9110 section 5.6: the grammar of Cache-Control,
 delta-seconds and dates. What is invalid is stale, and never a longer life than what was said."""
 
+import time
+
 import pytest
 from support.site import http_date
 
@@ -92,6 +94,33 @@ def test_an_invalid_expires_is_in_the_past(cache, value):
     assert not cache.reuses([("Expires", value)])
 
 
+FORMS = [
+    "Thu, 18 Aug 2050 02:01:18 GMT", "THU, 18 Aug 2050 02:01:18 GMT", "Thu, 18 AUG 2050 02:01:18 GMT",
+    "thu, 18 aug 2050 02:01:18 gMT", "Thursday, 18-Aug-50 02:01:18 GMT",
+    "THURSDAY, 18-AUG-50 02:01:18 GMT", "Thu Aug 18 02:01:18 2050", "Mon Aug  8 02:01:18 2050",
+    "Thu Aug  8 02:01:18 2050", "Tue, 19 Jan 2038 14:14:08 GMT", "Sun, 21 Nov 2286 04:46:39 GMT",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", FORMS)
+def test_a_date_in_every_form_and_case(cache, value):
+    """RFC 9110, 5.6.7; 4.2: without regard to case."""
+    assert cache.reuses([("Expires", value)])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Thu, 18 Aug 2050 02:01:18 UTC", "Thu, 18 Aug 2050 02:01:18 AEST", "Thu, 18 Aug 50 02:01:18 GMT",
+        "Thu 18 Aug 2050 02:01:18 GMT", "Thu, 18  Aug  2050 02:01:18 GMT",
+        "Thu, 18-Aug-2050 02:01:18 GMT", "Thu, 18 Aug 2050 02.01.18 GMT",
+        "Thu, 18 Aug 2050 2:01:18 GMT", "Thu, 31 Jun 2050 02:01:18 GMT",
+    ],
+)  # fmt: skip
+def test_what_is_of_no_form_is_in_the_past(cache, value):
+    assert not cache.reuses([("Expires", value)])
+
+
 ODD_DATES = ["Thu, 01 Jan 2099 00:00:00 +0000", "Thu, 01 Jan 2099 00:00:00 EST",
              "Thu, 01 Jan 2099 00:00:00 gmt", "01 Jan 2099 00:00:00 GMT",
              "Thu, 1 Jan 2099 0:0:0 GMT", "Fri, 01 Jan 2099 00:00:00 GMT"]  # fmt: skip
@@ -119,6 +148,10 @@ def test_a_year_of_two_digits_is_of_this_century_or_of_the_past(cache):
     """RFC 9110, 5.6.7: more than 50 years ahead is the most recent year in the past."""
     assert not cache.reuses([("Expires", "Friday, 01-Jan-99 00:00:00 GMT")])
     assert not cache.reuses([("Expires", "Sunday, 06-Nov-94 08:49:37 GMT")])
+    year = time.gmtime().tm_year
+    for ahead, is_reused in [(49, True), (52, False)]:
+        value = f"Sunday, 06-Nov-{(year + ahead) % 100:02} 08:49:37 GMT"
+        assert cache.reuses([("Expires", value)]) == is_reused
 
 
 def test_pragma_of_an_answer_means_nothing(cache):

@@ -32,6 +32,30 @@ pub(in crate::nginx) fn restore(request: Request) {
     request.set(&layout::DISABLE_NOT_MODIFIED, false);
 }
 
+/// Has nginx's filter answer If-Modified-Since of a page without Last-Modified by its Date, or by when
+/// it was stored where it has none (RFC 9111 section 4.3.2).
+pub(in crate::nginx) fn date_for_last_modified(request: Request, page: &Page<'_>) {
+    // SAFETY: the request is alive, and nothing of its header was sent.
+    unsafe {
+        let asks = !request.raw().headers_in.if_modified_since.is_null();
+        let out = &raw mut (*request.as_ptr()).headers_out;
+        if asks && request.is_main() && (*out).last_modified.is_null() {
+            (*out).last_modified_time = page.dated().map_or(-1, |date| date / 1000);
+        }
+    }
+}
+
+/// Takes the date back that stood for Last-Modified, which the page does not have.
+pub(in crate::nginx) fn drop_last_modified_time(request: Request) {
+    // SAFETY: the request is alive, and its header was not sent yet.
+    unsafe {
+        let out = &raw mut (*request.as_ptr()).headers_out;
+        if (*out).last_modified.is_null() {
+            (*out).last_modified_time = -1;
+        }
+    }
+}
+
 /// Takes If-None-Match and If-Modified-Since off a main request.
 pub(in crate::nginx) fn drop_validators(request: Request) -> Result<(), OutOfMemory> {
     request.headers_in().remove(is_validator)

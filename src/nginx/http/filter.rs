@@ -17,6 +17,7 @@ use crate::nginx::Module;
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::answer;
 use crate::nginx::http::answer::Next;
+use crate::nginx::http::conditions;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, chain, rc};
@@ -95,6 +96,9 @@ pub(in crate::nginx) fn pass_header(lookup: Lookup) -> ngx_int_t {
     let request = lookup.request();
     if request.is_main() && mark(lookup).is_err() {
         return rc::ERROR;
+    }
+    if lookup.reason().is_some_and(|reason| reason.is_answered_by_redis()) {
+        conditions::drop_last_modified_time(request);
     }
     // SAFETY: the request is alive.
     unsafe { next_header(request.as_ptr()) }

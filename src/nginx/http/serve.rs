@@ -9,6 +9,7 @@ use ngx::ffi::{
 
 use crate::entry::Page;
 use crate::http::list_members;
+use crate::nginx::http::conditions;
 use crate::nginx::sys::headers_out::HeadersOut;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, chain, layout, rc};
@@ -73,6 +74,9 @@ pub(in crate::nginx) fn respond(
     }
     if set_fields(out, page, reuse, hidden).is_err() {
         return rc::ERROR;
+    }
+    if page.status == 200 {
+        conditions::date_for_last_modified(request, page);
     }
     #[cfg(ngx_feature = "http_gzip")]
     if out.is_coded() {

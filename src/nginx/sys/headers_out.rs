@@ -3,11 +3,9 @@
 
 use std::ptr;
 
-use ngx::ffi::{
-    ngx_http_headers_out_t, ngx_http_set_content_type, ngx_parse_http_time, ngx_table_elt_t,
-};
+use ngx::ffi::{ngx_http_headers_out_t, ngx_http_set_content_type, ngx_table_elt_t};
 
-use crate::http::{Field, content_type};
+use crate::http::{Field, content_type, date_millis};
 use crate::nginx::sys::list::Headers;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, rc, str_over};
@@ -85,8 +83,7 @@ impl HeadersOut {
             unsafe { *slot = element };
         }
         if field.is("last-modified") {
-            // SAFETY: nginx reads the value during the call alone.
-            let time = unsafe { ngx_parse_http_time(value.data, value.len) };
+            let time = date_millis(field.value).map_or(-1, |date| date / 1000);
             self.with(|out| out.last_modified_time = time);
         }
         if field.is("cache-control") {
