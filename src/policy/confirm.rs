@@ -15,6 +15,8 @@ const DECISIVE: [&str; 4] = ["age", "x-accel-expires", "set-cookie", "set-cookie
 pub struct Confirmation<'a> {
     /// Its fields, also those that nginx hides from clients.
     pub received: &'a [Field<'a>],
+    /// The Date of a 304 that came without one: when it arrived (RFC 9110 section 6.6.1).
+    pub date: &'a [u8],
     /// When the application was asked, in milliseconds since 1970.
     pub asked: i64,
     /// When the head of the 304 was there, likewise.
@@ -30,12 +32,16 @@ pub fn confirm<'a>(
     rules: &StoreRules,
     request_has: impl Fn(&str) -> bool,
 ) -> (Result<Storable, StoreReason>, Reuse) {
-    let Confirmation { received, asked, arrived, coding_accepted } = *confirmation;
+    let Confirmation { received, date, asked, arrived, coding_accepted } = *confirmation;
     if !names(page, received) {
         let age = age_of(page, arrived);
         return (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted });
     }
-    page.update(received);
+    let mut received = received.to_vec();
+    if field_value(&received, "date").is_none() {
+        received.push(Field { name: "Date", value: date });
+    }
+    page.update(&received);
     let decisive = received.iter().filter(|f| DECISIVE.iter().any(|name| f.is(name)));
     let fields: Vec<Field<'_>> = page.fields().iter().chain(decisive).copied().collect();
     let answer = Received { status: page.status, fields: &fields, asked, arrived };
@@ -64,18 +70,19 @@ mod tests {
     use crate::policy::Ignored;
 
     const NOW: i64 = 1_000_000;
+    const DATE: &[u8] = b"Thu, 01 Jan 1970 00:16:40 GMT";
 
     fn confirmed(received: &[(&'static str, &'static str)]) -> (Result<i64, StoreReason>, Reuse) {
         let value =
             b"HTTP/1.1 200 OK\r\nRedis-Cache: v=1, stored=990000, fresh=1\r\nETag: \"1\"\r\n\
-            Cache-Control: max-age=5\r\n\r\nbody";
+            Date: Thu, 01 Jan 1970 00:03:00 GMT\r\nCache-Control: max-age=5\r\n\r\nbody";
         let Ok(Stored::Page(mut page)) = decode(value) else { panic!("no page") };
         let field =
             |&(name, value): &(&'static str, &'static str)| Field { name, value: value.as_bytes() };
         let received: Vec<_> = received.iter().map(field).collect();
         let (asked, arrived) = (NOW - 10, NOW);
         let confirmation =
-            Confirmation { received: &received, asked, arrived, coding_accepted: true };
+            Confirmation { received: &received, date: DATE, asked, arrived, coding_accepted: true };
         let rules = StoreRules {
             valid: Vec::new(),
             heuristic: None,
@@ -105,6 +112,13 @@ mod tests {
             confirmed(&[("Set-Cookie", "a=b")]),
             (Err(StoreReason::SetCookie), reuse(0, None))
         );
+    }
+
+    #[test]
+    fn the_date_of_the_304_counts_and_not_that_of_the_page() {
+        let old = [("Date", "Thu, 01 Jan 1970 00:16:37 GMT")];
+        assert_eq!(confirmed(&old), (Ok(5_000), reuse(3, Some(2))));
+        assert_eq!(confirmed(&[("Age", "3")]), (Ok(5_000), reuse(3, Some(1))));
     }
 
     #[test]

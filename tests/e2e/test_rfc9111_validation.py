@@ -1,7 +1,8 @@
 """RFC 9111 sections 4.3.1 to 4.3.4 and 3.2: a stale page is asked about with its own validators, a
 304 updates its fields, another answer takes its place (redis_cache_revalidate)."""
 
-from email.utils import parsedate
+import time
+from email.utils import parsedate, parsedate_to_datetime
 
 import pytest
 from support.site import LIFETIME, http_date, message, site
@@ -188,6 +189,23 @@ def test_a_304_with_another_strong_validator_updates_nothing(cache, stale, tag):
             assert (response.header("ETag"), response.body) != (tag, b"stored")
     value = cache.stored(target)
     assert value == before or not value.endswith(b"\r\n\r\nstored")
+
+
+@pytest.mark.parametrize("age", [[], [("Age", "100")]], ids=["young", "aged"])
+def test_a_304_without_date_is_as_old_as_its_arrival(cache, stale, age):
+    """4.3.4 and RFC 9110, 6.6.1: what comes without Date was made when it was received, and not when
+    the stored page was."""
+    target = stale(ETAG, ("Date", http_date(-5000)))
+    not_modified(cache, ETAG, ("Date", None), *age)
+    confirmed = cache.get(target)
+    assert confirmed.header("Cache-Status").startswith("nginx-redis-cache; fwd=stale; fwd-status=304")
+    again = cache.get(target)
+    assert again.cache == ("hit", "fresh") and len(cache.asked(target)) == 1
+    for response in [confirmed, again]:
+        made = 100 if age else 0
+        assert made <= int(response.header("Age")) < made + 30
+        assert time.time() - parsedate_to_datetime(response.header("Date")).timestamp() < 30
+        assert len(response.all("Date")) == 1
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 X", "410 X", "500 X", "503 X"])

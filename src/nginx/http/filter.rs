@@ -21,7 +21,7 @@ use crate::nginx::http::conditions;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, chain, rc};
-use crate::reason::StoreReason;
+use crate::reason::{Reason, StoreReason};
 
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
@@ -97,7 +97,7 @@ pub(in crate::nginx) fn pass_header(lookup: Lookup) -> ngx_int_t {
     if request.is_main() && mark(lookup).is_err() {
         return rc::ERROR;
     }
-    if lookup.reason().is_some_and(|reason| reason.is_answered_by_redis()) {
+    if lookup.reason().is_some_and(Reason::is_answered_by_redis) {
         conditions::drop_last_modified_time(request);
     }
     // SAFETY: the request is alive.

@@ -31,6 +31,7 @@ pub(in crate::nginx) fn confirm(
     let Ok(Stored::Page(mut page)) = entry::decode(value) else { return None };
     let confirmation = Confirmation {
         received: &response.received,
+        date: response.date_of_arrival()?,
         asked: armed.asked,
         arrived: now_millis(),
         coding_accepted: stale.coding_accepted,

@@ -90,11 +90,16 @@ impl<'a> Response<'a> {
         }
         if field_value(&fields, "date").is_none() {
             let received = field_value(&self.received, "date");
-            if let Some(value) = received.or_else(|| self.date(now_seconds())) {
+            if let Some(value) = received.or_else(|| self.date_of_arrival()) {
                 fields.push(Field { name: "Date", value });
             }
         }
         Some(fields)
+    }
+
+    /// What Date says of an answer that arrives now; `None` is out of memory.
+    pub fn date_of_arrival(&self) -> Option<&'a [u8]> {
+        self.date(now_millis() / 1000)
     }
 
     fn date(&self, seconds: i64) -> Option<&'a [u8]> {
@@ -134,8 +139,4 @@ fn as_fields<'a>(elements: impl Iterator<Item = &'a ngx_table_elt_t>) -> Vec<Fie
             Some(Field { name: std::str::from_utf8(name).ok()?, value })
         })
         .collect()
-}
-
-fn now_seconds() -> i64 {
-    now_millis() / 1000
 }
