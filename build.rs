@@ -1,8 +1,10 @@
-//! Tells the crate which nginx it is built for, and has the C compiler say where the fields of
-//! nginx's structures are, so that `src/nginx/sys/layout.rs` can refuse bindings that disagree.
+//! Tells the crate which nginx it is built for, compiles and binds `src/nginx/sys/glue.c`, and has the C
+//! compiler say where the fields of nginx's structures are, so that `src/nginx/sys/layout.rs` can refuse
+//! bindings that disagree.
 //!
 //! Without the feature `nginx` there is nothing to do.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "cargo listens to stdout")]
+#![cfg_attr(not(feature = "nginx"), allow(dead_code, unused_imports))]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -38,17 +40,7 @@ const STRUCTURES: &[Structure] = &[
             "postponed",
             "err_status",
         ],
-        &[
-            "count",
-            "internal",
-            "header_only",
-            "allow_ranges",
-            "post_action",
-            "error_page",
-            "disable_not_modified",
-            "filter_need_in_memory",
-            "buffered:8",
-        ],
+        &[],
     ),
     (
         "ngx_http_headers_in_t",
@@ -87,7 +79,6 @@ const STRUCTURES: &[Structure] = &[
             "content_type",
             "charset",
             "content_type_lowcase",
-            "cache_control",
             "content_length_n",
             "last_modified_time",
         ],
@@ -163,9 +154,7 @@ const STRUCTURES: &[Structure] = &[
     ("ngx_module_t", &["ctx_index", "name", "ctx", "commands", "type"], &[]),
 ];
 
-/// Structures that only some builds of nginx have these parts of.
-const WITH_GZIP: Structure = ("ngx_http_request_t", &[], &["gzip_tested", "gzip_ok"]);
-const WITH_CACHE: Structure = ("ngx_http_request_t", &[], &["cached"]);
+/// Structures that only an nginx with OpenSSL has.
 const WITH_SSL: [Structure; 3] = [
     ("ngx_connection_t", &["ssl", "pool"], &[]),
     ("ngx_ssl_t", &["ctx", "log"], &[]),
@@ -175,26 +164,25 @@ const WITH_SSL: [Structure; 3] = [
         &["handshaked", "no_wait_shutdown", "no_send_shutdown"],
     ),
 ];
-const LINKED: [Structure; 2] =
-    [("ngx_table_elt_t", &["next"], &[]), ("ngx_http_headers_in_t", &["cookie"], &[])];
-const IN_ARRAYS: Structure = ("ngx_http_headers_in_t", &["cookies"], &[]);
+
+/// What Rust cannot say, and how its names begin.
+const GLUE: &str = "src/nginx/sys/glue.c";
+const PREFIX: &str = "ngx_http_redis_cache_";
 
 /// The oldest nginx that the module is tested with.
 const OLDEST: u32 = 1_022_000;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(nginx_linked_headers)");
     println!("cargo::rustc-check-cfg=cfg(ngx_feature, values(any()))");
-    if env::var_os("CARGO_FEATURE_NGINX").is_none() {
-        return;
-    }
+    #[cfg(feature = "nginx")]
     if let Err(sentence) = configure() {
         eprintln!("nginx-redis-cache: {sentence}");
         std::process::exit(1);
     }
 }
 
+#[cfg(feature = "nginx")]
 fn configure() -> Result<(), String> {
     let told = |name: &str| {
         env::var(format!("DEP_NGINX_{name}"))
@@ -214,49 +202,90 @@ fn configure() -> Result<(), String> {
     let mut structures = STRUCTURES.to_vec();
     for feature in features.split(',') {
         println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
-        match feature {
-            "http_gzip" => structures.push(WITH_GZIP),
-            "http_cache" => structures.push(WITH_CACHE),
-            "ssl" => structures.extend(WITH_SSL),
-            _ => {}
+        if feature == "ssl" {
+            structures.extend(WITH_SSL);
         }
-    }
-    if version >= 1_023_000 {
-        println!("cargo::rustc-cfg=nginx_linked_headers");
-        structures.extend(LINKED);
-    } else {
-        structures.push(IN_ARRAYS);
     }
     // Only the three tables of a dynamic module leave the library: nginx loads it RTLD_GLOBAL.
     println!("cargo::rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo set no OUT_DIR")?);
-    let measured = measure(&structures, &told("INCLUDE")?, &told("BUILD_DIR")?, &out)?;
+    let flags = compiler_flags(&told("INCLUDE")?, &told("BUILD_DIR")?)?;
+    let measured = measure(&structures, &flags, &out)?;
     let rust = rust_source(&measured)?;
-    fs::write(out.join("layout.rs"), rust).map_err(|error| format!("cannot write: {error}"))
+    fs::write(out.join("layout.rs"), rust).map_err(|error| format!("cannot write: {error}"))?;
+    compile_glue(&flags)?;
+    bind_glue(&flags, &out)
+}
+
+/// Flags that this very nginx is compiled with; warnings are its own affair.
+fn compiler_flags(include: &str, build_dir: &str) -> Result<Vec<String>, String> {
+    let makefile = fs::read_to_string(Path::new(build_dir).join("Makefile"))
+        .map_err(|error| format!("cannot read nginx's Makefile in {build_dir}: {error}"))?;
+    let flags = makefile.lines().find_map(|line| line.strip_prefix("CFLAGS =")).unwrap_or_default();
+    let flags = flags.split_whitespace().filter(|flag| *flag != "-Werror" && *flag != "-g");
+    let includes = env::split_paths(include).map(|path| format!("-I{}", path.display()));
+    Ok(flags.map(str::to_owned).chain(includes).collect())
+}
+
+/// Makes a library of glue.c. It says nothing of paths, so that a release is the same anywhere.
+#[cfg(feature = "nginx")]
+fn compile_glue(flags: &[String]) -> Result<(), String> {
+    println!("cargo::rerun-if-changed={GLUE}");
+    let flags = flags.iter().filter(|flag| !flag.starts_with("-flto"));
+    cc::Build::new()
+        .file(GLUE)
+        .flags(flags)
+        .flag("-fPIC")
+        .warnings(false)
+        .debug(false)
+        .try_compile("redis_cache_glue")
+        .map_err(|error| format!("{GLUE} does not compile: {error}"))
+}
+
+/// Makes bindings of glue.c; the types in them are those of nginx-sys.
+#[cfg(feature = "nginx")]
+fn bind_glue(flags: &[String], out: &Path) -> Result<(), String> {
+    let is_for_headers = |flag: &&String| flag.starts_with("-D") || flag.starts_with("-I");
+    bindgen::Builder::default()
+        .header(GLUE)
+        .clang_args(flags.iter().filter(is_for_headers))
+        .allowlist_item(format!("{PREFIX}.*|NGX_HTTP_VERSION_30"))
+        .allowlist_recursively(false)
+        .parse_callbacks(Box::new(WithoutPrefix))
+        .rust_target(bindgen::RustTarget::stable(85, 0).map_err(|error| error.to_string())?)
+        .rust_edition(bindgen::RustEdition::Edition2024)
+        .layout_tests(false)
+        .generate()
+        .map_err(|error| format!("{GLUE} cannot be bound: {error}"))?
+        .write_to_file(out.join("glue.rs"))
+        .map_err(|error| format!("cannot write: {error}"))
+}
+
+#[cfg(feature = "nginx")]
+#[derive(Debug)]
+struct WithoutPrefix;
+
+#[cfg(feature = "nginx")]
+impl bindgen::callbacks::ParseCallbacks for WithoutPrefix {
+    fn item_name(&self, item: bindgen::callbacks::ItemInfo<'_>) -> Option<String> {
+        item.name.strip_prefix(PREFIX).map(str::to_owned)
+    }
 }
 
 /// Compiles a program with nginx's own flags that prints sizes, offsets and bits, and runs it.
-fn measure(
-    structures: &[Structure],
-    include: &str,
-    build_dir: &str,
-    out: &Path,
-) -> Result<String, String> {
+#[cfg(feature = "nginx")]
+fn measure(structures: &[Structure], flags: &[String], out: &Path) -> Result<String, String> {
     if env::var_os("HOST") != env::var_os("TARGET") {
         return Err("cross-compiling is not supported: the layout check runs a program".into());
     }
     let source = out.join("layout.c");
     let program = out.join("layout");
     fs::write(&source, c_source(structures)).map_err(|error| format!("cannot write: {error}"))?;
-    let makefile = fs::read_to_string(Path::new(build_dir).join("Makefile"))
-        .map_err(|error| format!("cannot read nginx's Makefile in {build_dir}: {error}"))?;
-    let flags = makefile.lines().find_map(|line| line.strip_prefix("CFLAGS =")).unwrap_or_default();
     let compiler = cc::Build::new().warnings(false).try_get_compiler().map_err(|error| {
         format!("found no C compiler ({error}): install gcc, or run `make build` as root")
     })?;
     let compiled = Command::new(compiler.path())
-        .args(flags.split_whitespace().filter(|flag| *flag != "-Werror" && *flag != "-g"))
-        .args(env::split_paths(include).map(|path| format!("-I{}", path.display())))
+        .args(flags)
         .arg("-o")
         .args([&program, &source])
         .output()
@@ -284,11 +313,9 @@ fn c_source(structures: &[Structure]) -> String {
             );
         }
         for bit in *bits {
-            // `name:value` is one bit of a wider field.
-            let (bit, value) = bit.split_once(':').unwrap_or((bit, "1"));
             let _ = writeln!(
                 body,
-                "{{ static {name} s; s.{bit} = {value}; show(\"{name} {bit}\", &s, sizeof(s)); }}"
+                "{{ static {name} s; s.{bit} = 1; show(\"{name} {bit}\", &s, sizeof(s)); }}"
             );
         }
     }
@@ -320,12 +347,6 @@ fn rust_source(measured: &str) -> Result<String, String> {
                      {offset}, \"{name}.{field}\");"
                 )
             }
-            // bindgen misplaces these in nginx 1.30, where they begin in the middle of a word.
-            ["bit", "ngx_http_request_t", field, byte, mask] if *field != "count" => writeln!(
-                constants,
-                "pub(in crate::nginx) const {}: RequestBit = RequestBit {{ byte: {byte}, mask: {mask} }};",
-                field.to_uppercase()
-            ),
             ["bit", name, field, byte, mask] => writeln!(
                 bits,
                 "check::<ngx::ffi::{name}>(\"{name}.{field}\", {byte}, {mask}, |s| \

@@ -149,18 +149,9 @@ impl Plan {
         let format = settings.format.unwrap_or_default();
         let (key_source, key_shape) = key(settings, format);
         let store = settings.store.unwrap_or(false);
-        if store && format == Format::Raw {
-            return Err("redis_cache_store on needs redis_cache_format http: the raw form has no \
-                place for the type, the header and the age of an answer"
-                .to_owned());
-        }
         let authorization = settings.authorization.unwrap_or(false);
-        if authorization && format == Format::Raw {
-            return Err(
-                "redis_cache_authorization on needs redis_cache_format http: a page in the \
-                raw form cannot say that it is for everybody"
-                    .to_owned(),
-            );
+        if format == Format::Raw {
+            may_be_raw(store, authorization)?;
         }
         Ok(Self {
             door,
@@ -198,6 +189,21 @@ impl Plan {
             min_uses: settings.min_uses.unwrap_or(1),
         })
     }
+}
+
+/// Whether the raw form can hold what is wanted of it.
+fn may_be_raw(store: bool, authorization: bool) -> Result<(), String> {
+    if store {
+        return Err("redis_cache_store on needs redis_cache_format http: the raw form has no \
+            place for the type, the header and the age of an answer"
+            .to_owned());
+    }
+    if authorization {
+        return Err("redis_cache_authorization on needs redis_cache_format http: a page in the \
+            raw form cannot say that it is for everybody"
+            .to_owned());
+    }
+    Ok(())
 }
 
 /// Whether the blocking engine can ask an upstream.

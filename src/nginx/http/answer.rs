@@ -8,7 +8,7 @@ use crate::nginx::http::fate::{Armed, Fate};
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite};
 use crate::nginx::sys::response::Response;
-use crate::nginx::sys::{layout, rc};
+use crate::nginx::sys::{glue, rc};
 use crate::policy;
 use crate::reason::StoreReason;
 
@@ -74,7 +74,7 @@ fn on_answer(lookup: Lookup, mut armed: Armed) -> Next {
             lookup.settle(page.store(lookup).err().unwrap_or(StoreReason::Queued));
         }
         Ok(collecting) => {
-            request.set(&layout::FILTER_NEED_IN_MEMORY, true);
+            request.set(glue::set_filter_need_in_memory, true);
             request.set_context(lookup);
             lookup.set_fate(Fate::Collecting(collecting));
         }
@@ -96,7 +96,7 @@ fn answer_condition(lookup: Lookup) -> ngx_int_t {
     if !request.raw().headers_in.range.is_null() {
         // nginx's filter adds one of its own.
         request.headers_out().list().hide("accept-ranges");
-        request.set(&layout::ALLOW_RANGES, true);
+        request.set(glue::set_allow_ranges, true);
     }
     // SAFETY: the request is alive, and nothing of its header was sent; this filter passes it on
     // the second time.
@@ -109,7 +109,7 @@ fn answer_condition(lookup: Lookup) -> ngx_int_t {
     let not_modified = request.raw().headers_out.status == 304;
     let collects = lookup.with_fate(|fate| matches!(fate, Fate::Collecting(_)));
     if not_modified && collects {
-        request.set(&layout::HEADER_ONLY, false);
+        request.set(glue::set_header_only, false);
         lookup.set_client_is_answered();
         // A client that has its 304 may leave; the page is fetched to its end.
         // SAFETY: the request is alive; the handler is nginx's own.

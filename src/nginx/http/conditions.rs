@@ -4,7 +4,7 @@
 use crate::entry::Page;
 use crate::http::range;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, layout};
+use crate::nginx::sys::{OutOfMemory, glue};
 
 /// Whether the request asks for a part of the page, or for one under a condition.
 pub(in crate::nginx) fn asks_for_a_part(request: Request) -> bool {
@@ -22,14 +22,14 @@ pub(in crate::nginx) fn take(request: Request) -> Result<bool, OutOfMemory> {
     let unwanted = |name: &[u8]| is_validator(name) || name.eq_ignore_ascii_case(b"range");
     request.headers_in().remove(unwanted)?;
     if found {
-        request.set(&layout::DISABLE_NOT_MODIFIED, true);
+        request.set(glue::set_disable_not_modified, true);
     }
     Ok(found)
 }
 
 /// Lets nginx's filters answer the client's own conditions.
 pub(in crate::nginx) fn restore(request: Request) {
-    request.set(&layout::DISABLE_NOT_MODIFIED, false);
+    request.set(glue::set_disable_not_modified, false);
 }
 
 /// Has nginx's filter answer If-Modified-Since of a page without Last-Modified by its Date, or by when

@@ -12,7 +12,7 @@ use crate::nginx::conf::MainConf;
 use crate::nginx::http::origin::Origin;
 use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{bytes_of, layout, rc};
+use crate::nginx::sys::{bytes_of, glue, rc};
 use crate::policy;
 use crate::policy::{Purge, RequestFacts};
 use crate::reason::Reason;
@@ -43,7 +43,7 @@ impl Request {
             safe_method: self.is_get() || raw.method == NGX_HTTP_HEAD as usize,
             purge: self.purge(plan),
             authorization: self.is_authorized() && !plan.authorization,
-            headers_only_subrequest: !self.is_main() && self.has(&layout::HEADER_ONLY),
+            headers_only_subrequest: !self.is_main() && self.has(glue::header_only),
             host_is_the_servers: self.origin(plan).is_ok(),
             target_is_stale: self.is_after_response()
                 && !matches!(plan.key_source, KeySource::Template(_)),

@@ -18,7 +18,7 @@ use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{fill, filter};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::{Response, upstream};
-use crate::nginx::sys::{layout, rc};
+use crate::nginx::sys::{glue, rc};
 use crate::nginx::worker::writer;
 use crate::nginx::worker::writer::{Holder, Outcome};
 use crate::policy;
@@ -90,7 +90,7 @@ fn try_to_begin(lookup: Lookup, mut keys: Vec<Vec<u8>>) -> bool {
     if writer::invalidate(lookup, write, &holder).is_err() {
         return false;
     }
-    request.set(&layout::BUFFERED, true);
+    request.set(glue::set_buffered, true);
     request.set_context(lookup);
     lookup.set_fate(Fate::Held(Rc::new(Hold { holder, chain: Cell::new(ptr::null_mut()) })));
     true
@@ -118,7 +118,7 @@ fn end(lookup: Lookup) -> Option<Rc<Hold>> {
         },
         _ => None,
     })?;
-    lookup.request().set(&layout::BUFFERED, false);
+    lookup.request().set(glue::set_buffered, false);
     Some(hold)
 }
 
@@ -150,7 +150,7 @@ pub(in crate::nginx) unsafe fn release(lookup: Lookup, outcome: Outcome) {
     unsafe {
         let mut code = filter::pass_header(lookup);
         if code == rc::OK || code == NGX_AGAIN as ngx_int_t {
-            code = match request.has(&layout::HEADER_ONLY) {
+            code = match request.has(glue::header_only) {
                 true => filter::drop_body(request, hold.chain.get()),
                 false => filter::pass_body(request, hold.chain.get()),
             };

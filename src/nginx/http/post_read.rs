@@ -14,7 +14,7 @@ use crate::nginx::http::fill::disarm;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::rewrite;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, bytes_of, layout, rc};
+use crate::nginx::sys::{OutOfMemory, bytes_of, glue, rc};
 
 /// Removes the client's own header from every request, and gives it its Host.
 pub(in crate::nginx) unsafe extern "C" fn on_client_request(
@@ -34,7 +34,7 @@ pub(in crate::nginx) unsafe extern "C" fn on_location(
 ) -> ngx_int_t {
     // SAFETY: nginx passes a live request.
     let Some(request) = (unsafe { Request::new(request) }) else { return rc::DECLINED };
-    if !request.has(&layout::INTERNAL) {
+    if !request.has(glue::internal) {
         return rc::DECLINED;
     }
     if disarm_after_response(request).is_err() {

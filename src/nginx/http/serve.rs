@@ -12,7 +12,7 @@ use crate::http::list_members;
 use crate::nginx::http::conditions;
 use crate::nginx::sys::headers_out::HeadersOut;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, chain, layout, rc};
+use crate::nginx::sys::{OutOfMemory, chain, glue, rc};
 use crate::policy::Reuse;
 
 /// Sends a raw value: 200, with the type that `types` and `default_type` give.
@@ -26,7 +26,7 @@ pub(in crate::nginx) fn raw(request: Request, body: &[u8]) -> ngx_int_t {
     if out.set_type_by_name().is_err() {
         return rc::ERROR;
     }
-    request.set(&layout::ALLOW_RANGES, true);
+    request.set(glue::set_allow_ranges, true);
     send(request, body)
 }
 
@@ -66,7 +66,7 @@ pub(in crate::nginx) fn respond(
     let out = request.headers_out();
     out.set_status(page.status);
     match page.status {
-        200 => request.set(&layout::ALLOW_RANGES, true),
+        200 => request.set(glue::set_allow_ranges, true),
         // nginx sees to it that there is no body, unless the line is given.
         204 => {}
         _ if !page.phrase().is_empty() => out.set_status_line(page.status_line),
@@ -80,8 +80,8 @@ pub(in crate::nginx) fn respond(
     }
     #[cfg(ngx_feature = "http_gzip")]
     if out.is_coded() {
-        request.set(&layout::GZIP_TESTED, true);
-        request.set(&layout::GZIP_OK, reuse.coding_accepted);
+        request.set(glue::set_gzip_tested, true);
+        request.set(glue::set_gzip_ok, reuse.coding_accepted);
     }
     send(request, page.body)
 }
@@ -92,14 +92,14 @@ fn send(request: Request, body: &[u8]) -> ngx_int_t {
     request.headers_out().set_length(body.len());
     // SAFETY: the request is alive, and nothing of its response was sent.
     let sent = unsafe { ngx_http_send_header(response) };
-    if sent == rc::ERROR || sent > rc::OK || request.has(&layout::HEADER_ONLY) {
+    if sent == rc::ERROR || sent > rc::OK || request.has(glue::header_only) {
         return sent;
     }
     if body.is_empty() {
         // SAFETY: the request is alive.
         return unsafe { ngx_http_send_special(response, NGX_HTTP_LAST as usize) };
     }
-    let is_last = request.is_main() && !request.has(&layout::POST_ACTION);
+    let is_last = request.is_main() && !request.has(glue::post_action);
     // SAFETY: the request is alive, and the body lives as long as its pool; nginx copies the link.
     unsafe {
         let Ok(buf) = chain::over(body, request.pool(), is_last) else { return rc::ERROR };

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use ngx::ffi::{
     ngx_http_core_loc_conf_t, ngx_msec_t, ngx_resolve_name, ngx_resolve_name_done,
-    ngx_resolve_start, ngx_resolver_addr_t, ngx_resolver_ctx_t, ngx_resolver_t, ngx_str_t,
-    ngx_time,
+    ngx_resolver_addr_t, ngx_resolver_ctx_t, ngx_resolver_t, ngx_str_t, ngx_time,
 };
 use socket2::{SockAddr, SockAddrStorage};
 
-use crate::nginx::sys::rc;
+use crate::nginx::sys::{glue, rc};
 
 /// The `resolver` of a location, and its `resolver_timeout`.
 #[derive(Clone, Copy)]
@@ -52,9 +51,8 @@ impl Resolver {
         // SAFETY: the resolver lives as long as the configuration. The question is handed over,
         // and comes back in `on_answer`, once; where nginx fails it does not, and frees its own.
         unsafe {
-            let context = ngx_resolve_start(self.resolver.as_ptr(), ptr::null_mut());
-            // NGX_NO_RESOLVER is the address -1.
-            if context.is_null() || context.addr() == usize::MAX {
+            let context = glue::resolve_start(self.resolver.as_ptr());
+            if context.is_null() {
                 return false;
             }
             (*context).name = name;

@@ -8,20 +8,18 @@ use std::ptr::{self, NonNull};
 
 use ngx::ffi::{
     ERR_clear_error, NGX_AGAIN, NGX_SSL_CLIENT, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL,
-    SSL_CTRL_MODE, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_ctrl, SSL_CTX_set_default_verify_paths,
-    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_RECEIVED_SHUTDOWN,
-    SSL_SESSION, SSL_SESSION_free, SSL_VERIFY_NONE, SSL_VERIFY_PEER, SSL_ctrl, SSL_get_shutdown,
-    SSL_get_verify_result, SSL_get0_param, SSL_get0_verified_chain, SSL_session_reused,
-    SSL_set_verify, TLSEXT_NAMETYPE_host_name, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-    X509_STORE_CTX, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID,
-    X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH, X509_V_OK,
-    X509_VERIFY_PARAM_set_hostflags, X509_VERIFY_PARAM_set1_host, X509_VERIFY_PARAM_set1_ip_asc,
-    X509_verify_cert_error_string, ngx_array_create, ngx_array_push, ngx_conf_t, ngx_connection_t,
-    ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_pcalloc, ngx_pool_cleanup_add, ngx_pool_t,
-    ngx_post_event, ngx_posted_events, ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx,
-    ngx_ssl_client_session_cache, ngx_ssl_create, ngx_ssl_create_connection, ngx_ssl_get_session,
-    ngx_ssl_handshake, ngx_ssl_set_session, ngx_ssl_shutdown, ngx_ssl_t,
-    ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t,
+    SSL_CTX_set_default_verify_paths, SSL_RECEIVED_SHUTDOWN, SSL_SESSION, SSL_SESSION_free,
+    SSL_VERIFY_NONE, SSL_VERIFY_PEER, SSL_get_shutdown, SSL_get_verify_result, SSL_get0_param,
+    SSL_get0_verified_chain, SSL_session_reused, SSL_set_verify,
+    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, X509_STORE_CTX, X509_V_ERR_CERT_HAS_EXPIRED,
+    X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH,
+    X509_V_OK, X509_VERIFY_PARAM_set_hostflags, X509_VERIFY_PARAM_set1_host,
+    X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, ngx_array_create, ngx_array_push,
+    ngx_conf_t, ngx_connection_t, ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_pcalloc,
+    ngx_pool_cleanup_add, ngx_pool_t, ngx_post_event, ngx_posted_events, ngx_ssl_certificate,
+    ngx_ssl_ciphers, ngx_ssl_cleanup_ctx, ngx_ssl_client_session_cache, ngx_ssl_create,
+    ngx_ssl_create_connection, ngx_ssl_get_session, ngx_ssl_handshake, ngx_ssl_set_session,
+    ngx_ssl_shutdown, ngx_ssl_t, ngx_ssl_trusted_certificate, ngx_str_t, ngx_uint_t,
 };
 
 use super::said::Said;
@@ -29,7 +27,7 @@ use super::socket::{Owner, on_read, on_write};
 use crate::config::{Protocols, TlsSettings};
 use crate::engine::TlsProgress;
 use crate::fault::Fault;
-use crate::nginx::sys::{rc, str_over};
+use crate::nginx::sys::{glue, rc, str_over};
 use crate::reason::Reason;
 use crate::redis::endpoint::Address;
 
@@ -145,7 +143,6 @@ unsafe fn new_record(
     cf: *mut ngx_conf_t,
     protocols: ngx_uint_t,
 ) -> Result<NonNull<ngx_ssl_t>, String> {
-    let modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
     // SAFETY: `cf` is valid. The record lives in its pool, and its cleanup is the last to use it.
     unsafe {
         let pool = (*cf).pool;
@@ -158,7 +155,7 @@ unsafe fn new_record(
         let cleanup = ngx_pool_cleanup_add(pool, 0).as_mut().ok_or(OUT_OF_MEMORY)?;
         cleanup.handler = Some(ngx_ssl_cleanup_ctx);
         cleanup.data = record.cast::<c_void>();
-        SSL_CTX_ctrl((*record).ctx, SSL_CTRL_MODE as c_int, modes.into(), ptr::null_mut());
+        glue::ssl_set_mode((*record).ctx);
         Ok(ssl)
     }
 }
@@ -216,9 +213,7 @@ impl Tls {
             let record = (*connection).ssl.as_mut()?;
             let ssl: *mut SSL = record.connection;
             if address.is_none() {
-                let (kind, name) = (TLSEXT_NAMETYPE_host_name.into(), text.as_ptr().cast_mut());
-                let command = SSL_CTRL_SET_TLSEXT_HOSTNAME as c_int;
-                (SSL_ctrl(ssl, command, kind, name.cast()) == 1).then_some(())?;
+                glue::ssl_set_host_name(ssl, text.as_ptr()).then_some(())?;
             }
             if self.verify {
                 expect(ssl, &text, address.is_some())?;

@@ -1,26 +1,21 @@
 //! The Cookie fields of a request: in the list of its header, where proxies take them from, and where
 //! nginx's own variables look.
 
-use ngx::ffi::ngx_str_t;
-#[cfg(not(nginx_linked_headers))]
-use ngx::ffi::{ngx_array_t, ngx_palloc};
+use std::ffi::c_void;
+use std::ptr;
 
-use crate::nginx::sys::list::Field;
+use ngx::ffi::ngx_str_t;
+
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, bytes_of, list, str_over};
+use crate::nginx::sys::{OutOfMemory, bytes_of, glue, list, rc, str_over};
 
 const NAME: &[u8] = b"Cookie";
 const LOWERCASE: &str = "cookie";
 
-/// Where `$http_cookie` and `$cookie_...` look.
-#[cfg(nginx_linked_headers)]
-type Slot = *mut Field;
-#[cfg(not(nginx_linked_headers))]
-type Slot = ngx_array_t;
-
 /// Cookie fields that another has taken the place of.
 pub(in crate::nginx) struct CookieLines {
-    slot: Slot,
+    /// Where `$http_cookie` and `$cookie_...` looked.
+    before: *mut c_void,
     lines: Vec<(ngx_str_t, ngx_str_t)>,
 }
 
@@ -39,12 +34,16 @@ impl CookieLines {
                 true => headers.remove(is_cookie)?,
                 false => headers.separate(is_cookie)?,
             }
-            let mut new = std::ptr::null_mut();
+            let mut new = ptr::null_mut();
             if let Some(value) = field {
                 let value = ngx_str_t::from_bytes(request.pool(), value).ok_or(OutOfMemory)?;
                 new = headers.push_as_it_is(str_over(NAME), Some(LOWERCASE), value)?;
             }
-            Ok(Self { slot: set_slot(request, slot_of(request, new)?), lines })
+            let mut before = ptr::null_mut();
+            match glue::swap_cookies(request.as_ptr(), new, &raw mut before) {
+                rc::OK => Ok(Self { before, lines }),
+                _ => Err(OutOfMemory),
+            }
         }
     }
 
@@ -66,57 +65,12 @@ impl CookieLines {
             // SAFETY: the strings live as long as the request, or its main one.
             unsafe { headers.push_as_it_is(name, Some(LOWERCASE), value)? };
         }
-        // SAFETY: so does what the slot points at.
-        unsafe { set_slot(request, self.slot) };
+        // SAFETY: so does what lay there before.
+        unsafe { glue::put_cookies_back(request.as_ptr(), self.before) };
         Ok(())
     }
 }
 
 fn is_cookie(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(LOWERCASE.as_bytes())
-}
-
-/// # Safety
-/// The request is alive, and what the slot points at lives as long as it.
-#[cfg(nginx_linked_headers)]
-unsafe fn set_slot(request: Request, slot: Slot) -> Slot {
-    // SAFETY: the caller guarantees it.
-    unsafe { std::mem::replace(&mut (*request.as_ptr()).headers_in.cookie, slot) }
-}
-
-/// See above.
-#[cfg(not(nginx_linked_headers))]
-unsafe fn set_slot(request: Request, slot: Slot) -> Slot {
-    // SAFETY: the caller guarantees it.
-    unsafe { std::mem::replace(&mut (*request.as_ptr()).headers_in.cookies, slot) }
-}
-
-/// A slot with one field, or with none where it is null.
-#[cfg(nginx_linked_headers)]
-unsafe fn slot_of(_: Request, field: *mut Field) -> Result<Slot, OutOfMemory> {
-    Ok(field)
-}
-
-/// See above.
-///
-/// # Safety
-/// The request is alive.
-#[cfg(not(nginx_linked_headers))]
-unsafe fn slot_of(request: Request, field: *mut Field) -> Result<Slot, OutOfMemory> {
-    let size = size_of::<*mut Field>();
-    // SAFETY: the array has room for one pointer, which is written before it counts.
-    unsafe {
-        let elements = ngx_palloc(request.pool(), size).cast::<*mut Field>();
-        if elements.is_null() {
-            return Err(OutOfMemory);
-        }
-        elements.write(field);
-        Ok(ngx_array_t {
-            elts: elements.cast(),
-            nelts: usize::from(!field.is_null()),
-            size,
-            nalloc: 1,
-            pool: request.pool(),
-        })
-    }
 }

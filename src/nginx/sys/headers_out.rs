@@ -8,7 +8,7 @@ use ngx::ffi::{ngx_http_headers_out_t, ngx_http_set_content_type, ngx_table_elt_
 use crate::http::{Field, content_type, date_millis};
 use crate::nginx::sys::list::Headers;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, rc, str_over};
+use crate::nginx::sys::{OutOfMemory, glue, rc, str_over};
 
 /// The header of the response to a request.
 #[derive(Clone, Copy)]
@@ -87,7 +87,11 @@ impl HeadersOut {
             self.with(|out| out.last_modified_time = time);
         }
         if field.is("cache-control") {
-            self.link_cache_control(element)?;
+            // SAFETY: the request is alive, and the field is of its list.
+            let linked = unsafe { glue::link_cache_control(self.0.as_ptr(), element) };
+            if linked != rc::OK {
+                return Err(OutOfMemory);
+            }
         }
         Ok(())
     }
@@ -107,50 +111,6 @@ impl HeadersOut {
                 out.charset = str_over(charset);
             }
         });
-    }
-
-    /// `headers_out.cache_control` is a linked list since nginx 1.23.
-    #[cfg(nginx_linked_headers)]
-    fn link_cache_control(self, element: *mut ngx_table_elt_t) -> Result<(), OutOfMemory> {
-        self.with(|out| {
-            let mut link = &raw mut out.cache_control;
-            // SAFETY: every element of the chain lies in the request's list; the last has no next.
-            unsafe {
-                while let Some(element) = (*link).as_mut() {
-                    link = &raw mut element.next;
-                }
-                *link = element;
-            }
-        });
-        Ok(())
-    }
-
-    /// `headers_out.cache_control` is an array of pointers before nginx 1.23.
-    #[cfg(not(nginx_linked_headers))]
-    fn link_cache_control(self, element: *mut ngx_table_elt_t) -> Result<(), OutOfMemory> {
-        use ngx::ffi::{ngx_array_push, ngx_palloc};
-        const ROOM: usize = 2;
-        let pool = self.0.pool();
-        self.with(|out| {
-            let array = &mut out.cache_control;
-            if array.elts.is_null() {
-                array.size = size_of::<*mut ngx_table_elt_t>();
-                array.nalloc = ROOM;
-                array.pool = pool;
-                // SAFETY: the pool is that of a live request.
-                array.elts = unsafe { ngx_palloc(pool, ROOM * array.size) };
-                if array.elts.is_null() {
-                    return Err(OutOfMemory);
-                }
-            }
-            // SAFETY: the array is initialised as ngx_array_init does it; the push gives room for
-            // one pointer, or null.
-            unsafe {
-                let place = ngx_array_push(array).cast::<*mut ngx_table_elt_t>();
-                *place.as_mut().ok_or(OutOfMemory)? = element;
-            }
-            Ok(())
-        })
     }
 }
 

@@ -1,34 +1,5 @@
 //! Rust's idea of nginx's structures, checked against the C compiler's: sizes and offsets when
 //! this crate is compiled, bit fields when nginx starts. build.rs has the list.
-//!
-//! The bit fields of a request are read and written where the C compiler has them.
-
-use ngx::ffi::ngx_http_request_t;
-
-/// A bit field of `ngx_http_request_t`, one bit wide.
-pub(in crate::nginx) struct RequestBit {
-    byte: usize,
-    mask: u8,
-}
-
-impl RequestBit {
-    /// # Safety
-    /// The request is alive.
-    pub unsafe fn get(&self, request: *const ngx_http_request_t) -> bool {
-        // SAFETY: the C compiler found the byte within the structure.
-        unsafe { *request.cast::<u8>().add(self.byte) & self.mask != 0 }
-    }
-
-    /// # Safety
-    /// The request is alive.
-    pub unsafe fn set(&self, request: *mut ngx_http_request_t, value: bool) {
-        // SAFETY: the C compiler found the byte within the structure.
-        unsafe {
-            let byte = request.cast::<u8>().add(self.byte);
-            *byte = if value { *byte | self.mask } else { *byte & !self.mask };
-        }
-    }
-}
 
 include!(concat!(env!("OUT_DIR"), "/layout.rs"));
 

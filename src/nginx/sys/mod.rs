@@ -1,9 +1,10 @@
 //! nginx's structures made safe: what a [`request`] and a [`response`] say, their header [`list`]s and the
-//! [`chain`]s of their bodies, the header of an answer of our own ([`headers_out`]), and Rust's idea of
-//! all of them in [`layout`].
+//! [`chain`]s of their bodies, the header of an answer of our own ([`headers_out`]), what only C can
+//! say in [`glue`], and Rust's idea of all of them in [`layout`].
 
 pub(in crate::nginx) mod chain;
 pub(in crate::nginx) mod cookies;
+pub(in crate::nginx) mod glue;
 pub(in crate::nginx) mod headers_out;
 pub(in crate::nginx) mod layout;
 pub(in crate::nginx) mod list;

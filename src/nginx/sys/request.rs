@@ -12,13 +12,9 @@ use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
 
 use crate::http::cache_control::RequestControl;
 use crate::key::Authority;
-use crate::nginx::sys::layout::RequestBit;
 use crate::nginx::sys::list::Headers;
-use crate::nginx::sys::{OutOfMemory, bytes_of, layout, list, str_over};
+use crate::nginx::sys::{OutOfMemory, bytes_of, glue, list, str_over};
 use crate::reason::Reason;
-
-/// HTTP/3 in `r->http_version`; older nginx has no name for it.
-const VERSION_30: usize = 3000;
 
 /// A request that nginx holds alive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,9 +40,9 @@ impl Request {
     }
 
     /// Whether a bit field is set.
-    pub fn has(self, bit: &RequestBit) -> bool {
+    pub fn has(self, bit: glue::Get) -> bool {
         // SAFETY: the request is alive (see `new`).
-        unsafe { bit.get(self.as_ptr()) }
+        unsafe { bit(self.as_ptr()) }
     }
 
     pub fn connection(self) -> *mut ngx_connection_t {
@@ -163,13 +159,13 @@ impl Request {
     /// `ngx_http_finalize_request`.
     pub fn hold(self) {
         // SAFETY: the request is alive (see `new`), and so is its main request.
-        unsafe { (*self.raw().main).set_count((*self.raw().main).count() + 1) };
+        unsafe { glue::hold(self.as_ptr()) };
     }
 
     /// Sets a bit field.
-    pub fn set(self, bit: &RequestBit, value: bool) {
+    pub fn set(self, bit: glue::Set, value: bool) {
         // SAFETY: the request is alive (see `new`).
-        unsafe { bit.set(self.as_ptr(), value) }
+        unsafe { bit(self.as_ptr(), value) }
     }
 
     /// Whether an internal redirect brought the request here after another response: error_page
@@ -181,14 +177,14 @@ impl Request {
     /// Whether another cache of nginx answers.
     pub fn is_cached(self) -> bool {
         #[cfg(ngx_feature = "http_cache")]
-        return self.has(&layout::CACHED);
+        return self.has(glue::cached);
         #[cfg(not(ngx_feature = "http_cache"))]
         return false;
     }
 
     /// Whether the response is one that nginx makes for an error, or that error_page names.
     pub fn is_error_page(self) -> bool {
-        self.has(&layout::ERROR_PAGE) || self.raw().err_status != 0
+        self.has(glue::error_page) || self.raw().err_status != 0
     }
 
     pub fn scheme(self) -> &'static str {
@@ -241,7 +237,7 @@ impl Request {
         let raw = self.raw();
         let has_host = !raw.headers_in.host.is_null();
         let is_named = !raw.host_start.is_null() && !raw.host_end.is_null();
-        if raw.http_version != VERSION_30 || has_host || !is_named {
+        if raw.http_version != glue::NGX_HTTP_VERSION_30 as usize || has_host || !is_named {
             return Ok(());
         }
         // SAFETY: both ends point into one string of the request; the list is its own.
