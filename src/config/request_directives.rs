@@ -37,7 +37,7 @@ pub(super) const REQUEST: &[Directive] = &[
             all cookies from it. Names are exact; a cookie that comes twice, or whose value is \
             longer than 256 bytes, counts as absent. At most 64 names. Never name one that is a \
             visitor's own: whom a session knows goes past the cache by `redis_cache_bypass`. \
-            An unsafe method invalidates the page without these cookies and that with the \
+            POST and the like invalidate the page without these cookies and that with the \
             client's own; others live as long as they are fresh.",
         action: Level(request_setters::cookies),
     },
@@ -64,7 +64,7 @@ pub(super) const REQUEST: &[Directive] = &[
         default: "location",
         context: Context::Any,
         arity: (1, 1),
-        help: "What a 2xx or 3xx answer to an unsafe method invalidates where `redis_cache_store` is on: \
+        help: "What a 2xx or 3xx answer to POST and the like invalidates where `redis_cache_store` is on: \
             `location`, the page of its target and those that Location and Content-Location name, as \
             RFC 9111 section 4.4 has it; `target`, the page of its target alone, for logins \
             and other forms that send everybody back to the front page; `off`, nothing.",

@@ -23,23 +23,25 @@ impl CookieLines {
     /// Puts one field, or none, in the place of all. A subrequest, which shares the header of its main
     /// request, gets one of its own.
     pub fn replace(request: Request, field: Option<&[u8]>) -> Result<Self, OutOfMemory> {
-        let headers = request.headers_in();
-        // SAFETY: the request is alive; the value lies in its pool.
-        unsafe {
-            let lines = list::fields(&raw const (*request.as_ptr()).headers_in.headers)
+        // SAFETY: the request is alive, and its list is not changed while it is read.
+        let lines = unsafe {
+            list::fields(&raw const (*request.as_ptr()).headers_in.headers)
                 .filter(|field| is_cookie(bytes_of(field.key)))
                 .map(|field| (field.key, field.value))
-                .collect();
-            match request.is_main() {
-                true => headers.remove(is_cookie)?,
-                false => headers.separate(is_cookie)?,
-            }
-            let mut new = ptr::null_mut();
+                .collect()
+        };
+        let headers = request.headers_in();
+        match request.is_main() {
+            true => headers.remove(is_cookie)?,
+            false => headers.separate(is_cookie)?,
+        }
+        let (mut new, mut before) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the request is alive; the value lies in its pool.
+        unsafe {
             if let Some(value) = field {
                 let value = ngx_str_t::from_bytes(request.pool(), value).ok_or(OutOfMemory)?;
                 new = headers.push_as_it_is(str_over(NAME), Some(LOWERCASE), value)?;
             }
-            let mut before = ptr::null_mut();
             match glue::swap_cookies(request.as_ptr(), new, &raw mut before) {
                 rc::OK => Ok(Self { before, lines }),
                 _ => Err(OutOfMemory),
