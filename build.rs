@@ -59,8 +59,12 @@ const STRUCTURES: &[Structure] = &[
         ],
         &["chunked"],
     ),
-    ("ngx_http_upstream_t", &["headers_in", "pipe", "length", "cleanup"], &["buffering"]),
-    ("ngx_http_upstream_headers_in_t", &["headers", "status_n", "content_length_n"], &[]),
+    ("ngx_http_upstream_t", &["headers_in", "pipe", "length", "cleanup", "schema"], &["buffering"]),
+    (
+        "ngx_http_upstream_headers_in_t",
+        &["headers", "status_n", "content_length_n"],
+        &["connection_close", "chunked"],
+    ),
     ("ngx_event_pipe_t", &[], &["upstream_done"]),
     (
         "ngx_http_headers_out_t",

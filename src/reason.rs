@@ -150,7 +150,7 @@ words! {
         Expired "expired" "The answer was no longer fresh when it arrived.";
         TooLarge "too_large" "The answer is larger than redis_cache_max_size.";
         Entry "entry" "The header is too large for the stored form, or has a value that it cannot hold.";
-        LengthUnknown "length_unknown" "The end of the connection was the end of the answer, so it is not known to be whole.";
+        LengthUnknown "length_unknown" "The end of the connection was the end of the answer, so it is not known to be whole. With proxy_http_version 1.1 the application can say where it ends.";
         Late "late" "The answer took so long that an invalidation since its lookup could be undone by it.";
         Cached "cached" "The answer came out of another cache of this nginx, such as proxy_cache.";
         Overload "overload" "Too much memory is held by values, or too much waits for Redis.";

@@ -101,3 +101,70 @@ def test_off_by_default_and_elsewhere(serve, redis):
     redis.set(key_of(nginx, "/p"), page())
     for target in ["/p", "/absent", "/other"]:
         assert nginx.get(target).header("Cache-Status") is None
+
+
+LIFETIME = ("Cache-Control", "max-age=60")
+
+NOT_STORED = {
+    "no_lifetime": [],
+    "set_cookie": [LIFETIME, ("Set-Cookie", "a=b")],
+    "private": [("Cache-Control", "private")],
+    "no_store": [("Cache-Control", "no-store")],
+    "no_cache": [("Cache-Control", "no-cache")],
+    "expired": [("Expires", "0")],
+    "vary_all": [LIFETIME, ("Vary", "*")],
+}
+
+
+@pytest.mark.parametrize("reason", NOT_STORED)
+def test_why_an_answer_is_not_stored(store, origin, reason):
+    """At both doors, at each request, so that it is seen in a browser."""
+    nginx = store()
+    origin.answer = lambda asked: Answer(b"app", headers=NOT_STORED[reason])
+    value = f"{OURS}; fwd=uri-miss; stored=?0; detail=absent/{reason}"
+    for _ in range(2):
+        assert nginx.get("/p").all("Cache-Status") == [value]
+
+
+def ends_with_the_connection(version, *fields):
+    lines = [f"HTTP/{version} 200 OK", "Cache-Control: max-age=60", *fields]
+    return "\r\n".join(lines).encode() + b"\r\n\r\nbody"
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ends_with_the_connection("1.0"),
+        ends_with_the_connection("1.0", "Connection: close"),
+        ends_with_the_connection("1.1", "Connection: close"),
+    ],
+    ids=["1.0", "1.0 close", "1.1 close"],
+)
+def test_an_answer_without_an_end_of_its_own(store, raw_origin, buffering, answer):
+    """Once a worker, the error log says what helps."""
+    raw_origin.answer = lambda asked: answer
+    nginx = store(app=f"proxy_buffering {buffering};", url=raw_origin.url)
+    value = f"{OURS}; fwd=uri-miss; stored=?0; detail=absent/length_unknown"
+    for _ in range(3):
+        response = nginx.get("/p")
+        assert (response.all("Cache-Status"), response.body) == ([value], b"body")
+    lines = [line for line in nginx.error_log().splitlines() if "length_unknown: " in line]
+    advice = [line for line in lines if "[warn]" in line]
+    assert len(advice) == 1 and "proxy_http_version 1.1" in advice[0]
+    nginx.get("/other")
+    assert nginx.error_log().count("[warn]") == 1
+
+
+def test_an_answer_whose_end_is_stated_may_close(store, raw_origin):
+    head = "Connection: close", "Content-Length: 4"
+    raw_origin.answer = lambda asked: ends_with_the_connection("1.0", *head)
+    nginx = store(url=raw_origin.url)
+    assert nginx.get("/p").header("Cache-Status") == f"{OURS}; fwd=uri-miss; detail=absent"
+    assert nginx.get("/p").cache[0] == "hit"
+    raw_origin.answer = lambda asked: (
+        b"HTTP/1.0 204 X\r\nCache-Control: max-age=60\r\nConnection: close\r\n\r\n"
+    )
+    assert nginx.get("/none").status == 204
+    assert nginx.get("/none").cache[0] == "hit"
+    assert "length_unknown" not in nginx.error_log()

@@ -8,6 +8,7 @@ use super::lookup::Lookup;
 use crate::engine::memory::Held;
 use crate::entry::Page;
 use crate::nginx::sys::NAME;
+use crate::nginx::worker;
 use crate::reason::StoreReason;
 
 /// What becomes of the application's answer.
@@ -59,6 +60,9 @@ impl Lookup {
     pub fn settle(self, reason: StoreReason) {
         let request = self.request();
         ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
+        if reason == StoreReason::LengthUnknown {
+            worker::advise(self, reason);
+        }
         self.set_fate(Fate::Settled(reason));
     }
 

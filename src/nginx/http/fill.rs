@@ -130,6 +130,9 @@ pub(in crate::nginx) fn decide(
     if plan.no_store.iter().any(holds) {
         return Err(StoreReason::Condition);
     }
+    if response.ends_with_connection() && !policy::has_no_body(response.status) {
+        return Err(StoreReason::LengthUnknown);
+    }
     if response.length().is_some_and(|length| length > plan.max_size) {
         return Err(StoreReason::TooLarge);
     }

@@ -47,6 +47,20 @@ impl<'a> Response<'a> {
         usize::try_from(stated).ok()
     }
 
+    /// Whether the end of the connection is known to be the only end of the body: that of an
+    /// application which speaks HTTP/1.0, or says that it closes.
+    pub fn ends_with_connection(&self) -> bool {
+        upstream(self.request).is_some_and(|upstream| {
+            // SAFETY: the string lives as long as the request.
+            let is_http = unsafe { bytes_of(upstream.schema) }.starts_with(b"http");
+            let headers = &upstream.headers_in;
+            is_http
+                && headers.connection_close() != 0
+                && headers.chunked() == 0
+                && headers.content_length_n < 0
+        })
+    }
+
     /// The reason phrase.
     pub fn phrase(&self) -> &'a [u8] {
         // SAFETY: the line lives as long as the request.

@@ -28,7 +28,7 @@ use crate::nginx::io::events::{Events, Handlers};
 use crate::nginx::sys;
 use crate::nginx::sys::{NAME, OutOfMemory, rc};
 use crate::parking::Ticket;
-use crate::reason::Reason;
+use crate::reason::{Reason, StoreReason};
 use crate::redis::query::Command;
 use crate::variants::Variants;
 use crate::warnings::{Warnings, details};
@@ -44,6 +44,7 @@ pub(in crate::nginx) struct Worker {
     backends: Vec<Backend>,
     warnings: Warnings,
     write_warnings: Warnings,
+    has_advised: bool,
     variants: Variants,
 }
 
@@ -64,6 +65,7 @@ pub(in crate::nginx) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) 
         backends: main.endpoints.iter().enumerate().map(backend).collect(),
         warnings: Warnings::default(),
         write_warnings: Warnings::default(),
+        has_advised: false,
         variants: Variants::default(),
     };
     // The processes that look after nginx's own caches come here too, and ask nothing.
@@ -127,6 +129,17 @@ pub(in crate::nginx) fn warn(lookup: Lookup, reason: Reason) {
     let log = lookup.request().log();
     let sentence = reason.sentence();
     ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: {reason}: {sentence} ({details})");
+}
+
+/// Logs why an answer is not stored where the configuration can help it: once a worker.
+pub(in crate::nginx) fn advise(lookup: Lookup, reason: StoreReason) {
+    let Some(main) = lookup.request().main_conf() else { return };
+    let has_advised = with(main, |worker| Some(std::mem::replace(&mut worker.has_advised, true)));
+    if has_advised == Some(false) {
+        let sentence = reason.sentence();
+        let log = lookup.request().log();
+        ngx::ngx_log_error!(NGX_LOG_WARN, log, "{NAME}: not stored: {reason}: {sentence}");
+    }
 }
 
 /// Runs `work` on the worker's state; the state is free again before anything of nginx runs that
