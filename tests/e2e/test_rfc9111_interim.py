@@ -1,9 +1,12 @@
 """RFC 9111 section 3 and RFC 9110 section 15.2: interim answers are not stored and do not pass for the
 final one; RFC 9211: what Cache-Status says of each."""
 
+import re
+import subprocess
 import time
 
 import pytest
+from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.site import LIFETIME, message, site
 
@@ -45,6 +48,66 @@ def test_an_interim_answer_is_not_stored(cache, interim, place, times):
         assert b"preload" not in value
     cache.answers([LIFETIME])
     assert cache.get(target).status == 200
+
+
+def nginx_version() -> tuple:
+    told = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr
+    return tuple(int(part) for part in re.search(r"nginx/([0-9.]+)", told)[1].split("."))
+
+
+@pytest.fixture(scope="module")
+def hinting(tmp_path_factory):
+    """nginx with `early_hints`, which passes 103 on."""
+    if nginx_version() < (1, 29, 0):
+        pytest.skip("nginx before 1.29.0 has no early_hints")
+    directives = "early_hints 1; redis_cache_revalidate on; redis_cache_keep 1h;"
+    with site(tmp_path_factory.mktemp("site"), {"/hints/": directives}) as cache:
+        yield cache
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Hint: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    "headers", [[], [("If-None-Match", '"1"')], [("Range", "bytes=0-")]], ids=range(3)
+)
+def test_early_hints_pass_and_the_final_answer_is_stored(hinting, times, headers):
+    target = hinting.target("/hints/")
+    final = [LIFETIME, ("ETag", '"1"'), ("X-Final", "1")]
+    hinting.origin.answer = lambda asked: HINTS * times + message(headers=final, body=b"final")
+    host = f"127.0.0.1:{hinting.nginx.port}"
+    with Raw(hinting.nginx.port) as raw:
+        raw.send(request_bytes(target, host=host, headers=headers))
+        response = raw.response()
+        assert raw.interim == [103] * times
+    assert (
+        response.status == {0: 200, 1: 304, 2: 206}[len(headers) and 1 + (headers[0][0] == "Range")]
+    )
+    assert response.header("X-Hint") is None and response.header("Link") is None
+    wait_for(lambda: hinting.stored(target), "the page to be stored")
+    value = hinting.stored(target)
+    assert value.endswith(b"\r\n\r\nfinal") and b"X-Hint" not in value and b"preload" not in value
+    with Raw(hinting.nginx.port) as raw:
+        raw.send(request_bytes(target, host=host))
+        hit = raw.response()
+        assert (raw.interim, hit.status, hit.body) == ([], 200, b"final")
+    assert len(hinting.asked(target)) == 1
+
+
+def test_early_hints_in_front_of_a_304(hinting):
+    target = hinting.target("/hints/")
+    fields = [("Cache-Control", "max-age=0"), ("ETag", '"1"')]
+    hinting.answers(fields)
+    hinting.get(target)
+    hinting.origin.answer = lambda asked: HINTS + message("304 X", [LIFETIME, ("ETag", '"1"')])
+    with Raw(hinting.nginx.port) as raw:
+        raw.send(request_bytes(target, host=f"127.0.0.1:{hinting.nginx.port}"))
+        response = raw.response()
+        assert (raw.interim, response.status, response.body) == ([103], 200, b"answer 1")
+    assert response.header("X-Hint") is None
+    wait_for(lambda: b"max-age=3600" in hinting.stored(target), "the page to be renewed")
+    assert b"X-Hint" not in hinting.stored(target)
 
 
 @pytest.mark.parametrize("status", ["100 X", "101 X", "199 X"])
