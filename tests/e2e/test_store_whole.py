@@ -213,4 +213,6 @@ def test_an_empty_and_a_204_answer(store, raw_origin, stored):
     assert nginx.get("/empty").status == 200
     assert stored(nginx, "/empty", within=2).endswith(b"\r\n\r\n")
     assert nginx.get("/empty").cache == ("hit", "fresh")
-    assert nginx.get("/none").cache == ("fwd=uri-miss", "absent/status")
+    assert nginx.get("/none").status == 204
+    assert stored(nginx, "/none", within=2).endswith(b"\r\n\r\n")
+    assert nginx.get("/none").cache == ("hit", "fresh")
