@@ -235,7 +235,7 @@ fn compiler_flags(include: &str, build_dir: &str) -> Result<Vec<String>, String>
 #[cfg(feature = "nginx")]
 fn compile_glue(flags: &[String]) -> Result<(), String> {
     println!("cargo::rerun-if-changed={GLUE}");
-    let flags = flags.iter().filter(|flag| !flag.starts_with("-flto"));
+    let flags = flags.iter().filter(|flag| !flag.starts_with("-O") && !flag.starts_with("-flto"));
     cc::Build::new()
         .file(GLUE)
         .flags(flags)

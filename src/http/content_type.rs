@@ -2,15 +2,25 @@
 
 /// The length of the type without its parameters, and the charset.
 pub fn parts(value: &[u8]) -> (usize, Option<&[u8]>) {
-    let mut parts = value.split(|&byte| byte == b';');
-    let length = parts.next().unwrap_or_default().trim_ascii_end().len();
-    (length, parts.map(<[u8]>::trim_ascii).find_map(charset))
+    let (essence, mut rest) = cut(value);
+    while let Some(parameter) = rest {
+        let parameter = parameter.trim_ascii_start();
+        if parameter.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"charset=")) {
+            let charset = cut(parameter).0.trim_ascii_end().get(8..).unwrap_or_default();
+            let unquoted = charset.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\""));
+            return (essence.trim_ascii_end().len(), Some(unquoted.unwrap_or(charset)));
+        }
+        rest = cut(parameter).1;
+    }
+    (essence.trim_ascii_end().len(), None)
 }
 
-fn charset(parameter: &[u8]) -> Option<&[u8]> {
-    let (name, value) = parameter.split_at_checked(8)?;
-    let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
-    name.eq_ignore_ascii_case(b"charset=").then_some(unquoted.unwrap_or(value))
+/// What is before the first semicolon, and what is behind it.
+fn cut(value: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match value.iter().position(|&byte| byte == b';') {
+        Some(at) => value.split_at_checked(at).map_or((value, None), |(a, b)| (a, b.get(1..))),
+        None => (value, None),
+    }
 }
 
 #[cfg(test)]
@@ -33,6 +43,8 @@ mod tests {
             ("text/html;CharSet=\"utf-8\"", "utf-8"),
             ("text/html; a=b ; charset=one; charset=two", "one"),
             ("text/html; charset=", ""),
+            ("text/html; charset= utf-8 ;", " utf-8"),
+            ("text/html;;charset=a", "a"),
             ("text/html; charset=\"", "\""),
             ("text/html; charset=\"open", "\"open"),
         ] {
