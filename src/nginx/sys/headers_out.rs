@@ -3,7 +3,9 @@
 
 use std::ptr;
 
-use ngx::ffi::{ngx_http_headers_out_t, ngx_http_set_content_type, ngx_table_elt_t};
+use ngx::ffi::{
+    ngx_http_headers_out_t, ngx_http_set_content_type, ngx_parse_http_time, ngx_table_elt_t,
+};
 
 use crate::http::{Field, content_type, date_millis};
 use crate::nginx::sys::list::Headers;
@@ -83,8 +85,7 @@ impl HeadersOut {
             unsafe { *slot = element };
         }
         if field.is("last-modified") {
-            let time = date_millis(field.value).map_or(-1, |date| date / 1000);
-            self.with(|out| out.last_modified_time = time);
+            self.with(|out| out.last_modified_time = seconds(field.value));
         }
         if field.is("cache-control") {
             // SAFETY: the request is alive, and the field is of its list.
@@ -132,4 +133,14 @@ fn slot_of<'a>(
         }
         _ => return None,
     })
+}
+
+/// Seconds since 1970 of a date; -1 where it is none. nginx reads the usual form in a third of the
+/// time, and some that are allowed not at all.
+fn seconds(date: &[u8]) -> i64 {
+    // SAFETY: nginx reads the bytes during the call alone.
+    match unsafe { ngx_parse_http_time(date.as_ptr().cast_mut(), date.len()) } {
+        -1 => date_millis(date).map_or(-1, |date| date / 1000),
+        seconds => seconds,
+    }
 }
