@@ -24,6 +24,7 @@ fuzz_target!(|value: &[u8]| {
         indexed: &[],
         cookies_are_in_key: false,
         ignores_vary: false,
+        authorization: false,
         control: RequestControl::default(),
     };
     let verdict = reuse(&page, &client, 1_795_500_000_000);

@@ -57,8 +57,8 @@ SAMPLES = {
     "bypass.conf": ["Django", "Laravel", "Rails", "PHP", "Symfony", "WordPress", "WooCommerce"],
     "store-fallback.conf": ["PHP"],
     **dict.fromkeys(
-        ["django.conf", "store.conf", "cluster.conf", "sentinel.conf", "upstream-replicas.conf",
-         "article-2014.conf"],
+        ["django.conf", "store.conf", "balancer.conf", "cluster.conf", "sentinel.conf",
+         "upstream-replicas.conf", "article-2014.conf"],
         ["Django"],
     ),
 }  # fmt: skip
