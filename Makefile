@@ -38,7 +38,7 @@ test-django: $(VENV)/ready ## the Django package: lint, types, wheel, tests; ARG
 
 test-e2e: build $(VENV)/ready ## end-to-end tests with the real nginx and Redis; ARGS="-k name" selects
 	@scripts/setup.sh test
-	$(VENV)/bin/python -m pytest tests/e2e tests/soak -n 4 --dist worksteal $(ARGS)
+	$(VENV)/bin/python -m pytest tests/e2e tests/soak -n 6 --dist worksteal $(ARGS)
 
 soak: build $(VENV)/ready ## the long form of the fault suite: about half an hour
 	@scripts/setup.sh test
