@@ -80,6 +80,7 @@ def test_a_primary_is_lost(nginx, cluster, fault, seed):
         cluster.wait_primary(replica)
         wait_for(lambda: cluster_ok(cluster, replica), "the cluster", 10)
         wait_for(lambda: whole(nginx), "hits of all keys", PROMISE)
+        load.wait_under_way()
         known = len(misses(nginx))
         time.sleep(0.5)
         assert not misses(nginx)[known:]

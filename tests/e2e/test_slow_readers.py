@@ -27,7 +27,7 @@ def test_six_slow_readers_of_seven_megabytes(serve, redis):
     assert nginx.get("/big").body == BODY
     before = resident(nginx.workers())
     seen = []
-    for _ in range(4):
+    for _ in range(12):
         with ExitStack() as stack:
             readers = [stack.enter_context(Raw(nginx.port, receive_buffer=65536)) for _ in range(6)]
             for reader in readers:
@@ -43,7 +43,6 @@ def test_six_slow_readers_of_seven_megabytes(serve, redis):
                 assert reader.reader.read(len(BODY)) == BODY
         wait_for(lambda: len(nginx.access_log()) == 1 + 26 * len(seen) + 26, "the end of all")
         seen.append(resident(nginx.workers()))
-    # The allocator keeps what six pages took, and takes no more; how many there are at a time is
-    # the readers' doing.
+    # The allocator keeps what six pages took, and takes no more, whatever the number of rounds; how
+    # many of the six there are at a time is the readers' doing.
     assert max(seen) <= before + (6 * 8 << 10)
-    assert seen[-1] <= max(seen[:-1]) + (2 << 10)

@@ -4,6 +4,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from support.ports import wait_for
+
 
 @dataclass
 class Load:
@@ -24,7 +26,8 @@ class Load:
     def __post_init__(self):
         self.lock = threading.Lock()
         self.over = threading.Event()
-        self.running = [threading.Thread(target=self._client) for _ in range(self.threads)]
+        self.answers = [0] * self.threads
+        self.running = [threading.Thread(target=self._client, args=[n]) for n in range(self.threads)]
 
     def __enter__(self):
         for thread in self.running:
@@ -41,7 +44,13 @@ class Load:
     def done(self) -> int:
         return self.stored + self.application + len(self.wrong)
 
-    def _client(self):
+    def wait_under_way(self):
+        """Waits until what is under way has been answered, and is in the access log: each client's
+        next request has been answered too."""
+        before = list(self.answers)
+        wait_for(lambda: all(now >= then + 2 for now, then in zip(self.answers, before)), "answers")
+
+    def _client(self, number: int):
         client = self.nginx.client()
         n = 0
         while not self.over.is_set() and (self.each is None or n < self.each):
@@ -56,6 +65,7 @@ class Load:
                 client.close()
             took = time.monotonic() - began
             with self.lock:
+                self.answers[number] += 1
                 self.slowest = max(self.slowest, took)
                 if got == (200, b"stored " + target.encode()):
                     self.stored += 1
