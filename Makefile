@@ -4,13 +4,15 @@ SHELL := /bin/bash
 
 MODULE := build/ngx_http_redis_cache_module.so
 VENV := .venv
+# Wagtail's own, for test-apps.
+APPS_VENV := build/apps-venv
 
 # Yours win; without them nginx's headers are configured from Debian's nginx-dev.
 export NGINX_SOURCE_DIR ?= /usr/share/nginx/src
 export NGINX_BUILD_DIR ?= $(CURDIR)/build/nginx-objs
 
 .PHONY: help build run test test-pure test-django test-e2e test-servers \
-	test-matrix soak sanitize bench fuzz deb test-package matrix test-configure dist test-dist check \
+	test-apps test-matrix soak sanitize bench fuzz deb test-package matrix test-configure dist test-dist check \
 	lint format clean
 
 help: ## this list
@@ -57,6 +59,15 @@ fuzz: ## every fuzz target, a minute each; needs cargo-fuzz
 	cd fuzz && for target in fuzz_targets/*.rs; do \
 		cargo fuzz run $$(basename $$target .rs) --sanitizer none --target-dir ../target/fuzz -- \
 			-max_total_time=60 -max_len=65536 || exit 1; done
+
+$(APPS_VENV)/ready: tests/apps/requirements.txt
+	python3 -m venv $(APPS_VENV)
+	$(APPS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/apps/requirements.txt
+	@touch $@
+
+test-apps: build $(VENV)/ready $(APPS_VENV)/ready ## WordPress, MediaWiki, Wagtail and DokuWiki behind the recipes of nginx-conf/
+	@scripts/setup.sh apps
+	$(VENV)/bin/python -m pytest tests/apps $(ARGS)
 
 test-matrix: build $(VENV)/ready ## the smoke test against the nginx of three Debian suites
 	@scripts/setup.sh test

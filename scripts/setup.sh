@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a task needs and that are missing: as root; else names them.
-# Usage: scripts/setup.sh build|run|test|bench|package
+# Usage: scripts/setup.sh build|run|test|apps|bench|package
 set -euo pipefail
 
-task=${1:?a task: build, run, test, bench or package}
+task=${1:?a task: build, run, test, apps, bench or package}
 
 build=(gcc libc6-dev make libclang-dev libpcre2-dev libssl-dev zlib1g-dev binutils)
 run=(redis-server python3 python3-venv curl procps wrk)
@@ -18,6 +18,9 @@ names=(libnss-wrapper)
 # A proxy that knows neither HELLO nor SELECT.
 proxies=(nutcracker)
 browser=(chromium chromium-driver fonts-dejavu-core)
+# What tests/apps serves.
+apps=(wordpress wordpress-theme-twentytwentytwo mediawiki dokuwiki mariadb-server
+    php-fpm php-cli php-mysql php-sqlite3 php-mbstring php-xml php-intl)
 bench=(memcached libnginx-mod-http-lua)
 package=(dpkg-dev debhelper xz-utils python3 lintian debootstrap util-linux iproute2 rpm cpio)
 
@@ -31,6 +34,7 @@ case $task in
     run) packages+=("${run[@]}") ;;
     test) packages+=("${run[@]}" "${others[@]}" "${filters[@]}" "${names[@]}" "${proxies[@]}" \
         "${browser[@]}") ;;
+    apps) packages+=("${run[@]}" "${apps[@]}") ;;
     package) packages+=("${run[@]}" "${package[@]}") ;;
     bench) packages+=("${run[@]}" "${bench[@]}") ;;
     *) echo "setup.sh: no task called $task" >&2; exit 2 ;;
