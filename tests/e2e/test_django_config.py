@@ -26,6 +26,10 @@ def cache(backend, location, **options):
 
 SETTINGS = {
     "one": cache(DJANGO, TWO[0]),
+    "query and cookies": {
+        **cache(DJANGO, TWO[0]),
+        "NGINX_REDIS_CACHE": {"ARGS": "drop=tracking,a* keep=b sort", "COOKIES": ["django_language"]},
+    },
     "tls": cache(DJANGO, "rediss://127.0.0.1:6379/1?ssl_ca_certs=CA&ssl_certfile=PEM&ssl_keyfile=KEY"),
     "locations": cache(DJANGO, TWO),
     "locations of django-redis": cache(DJANGO_REDIS, TWO),
@@ -42,7 +46,7 @@ CODE = """
 from django.core.management import call_command
 from django.test import override_settings
 with override_settings(**{settings!r}):
-    call_command("nginx_cache", "config")
+    call_command("nginx_cache", "config", "--balancer", "10.0.0.0/8")
 """
 
 

@@ -58,6 +58,7 @@ macro_rules! bytes {
 }
 
 mod marker;
+mod request;
 
 /// A reason by its word.
 fn reason(word: &str) -> Reason {

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import VECTORS
 
-from nginx_redis_cache import entry, fields, keys
+from nginx_redis_cache import entry, fields, keys, request
 
 
 def vectors(name):
@@ -40,6 +40,19 @@ def test_key(vector):
     key = shape.key(text())
     assert key == data(vector, "key")
     shape.check(key)
+
+
+@pytest.mark.parametrize("vector", vectors("args"))
+def test_args(vector):
+    args = request.Args.parse(" ".join(vector["args"]))
+    assert args.target(data(vector, "target")) == data(vector, "left")
+
+
+@pytest.mark.parametrize("vector", vectors("cookies"))
+def test_cookies(vector):
+    found = request.selected(vector["names"], data(vector, "cookie"))
+    assert request.suffix_of(found) == data(vector, "suffix")
+    assert request.field_of(found) == data(vector, "field")
 
 
 @pytest.mark.parametrize("vector", vectors("key_header"))

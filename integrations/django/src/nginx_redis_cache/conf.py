@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -10,6 +11,8 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+
+from .request import MOST_NAMES, args
 
 NAME = "NGINX_REDIS_CACHE"
 
@@ -33,6 +36,9 @@ class Settings:
     all_pages: bool | None = None
     # Request headers on which a response may vary.
     vary: tuple[str, ...] = ("accept-language",)
+    # `redis_cache_args` and `redis_cache_cookies` of nginx, where they are on; of the http form.
+    args: str | None = None
+    cookies: tuple[str, ...] | None = None
     # Other statuses than 200 that are stored, and for how many seconds.
     statuses: Mapping[int, int] | None = None
     # Response headers that are not stored, beside those that never are.
@@ -78,6 +84,8 @@ def faults(given: Mapping[str, Any]) -> list[str]:
         ("KEY_HASH", lambda v: v in HASHES, f"one of {', '.join(HASHES)}"),
         ("KEY_PREFIX", lambda v: isinstance(v, str) and v.isascii(), "an ASCII string"),
         ("VARY", _are_names, "a list of header names, without *, Cookie and Authorization"),
+        ("ARGS", _is_args, "what redis_cache_args of nginx has, such as 'drop=tracking sort'"),
+        ("COOKIES", _are_cookies, "a list of cookies, none of them of one visitor alone"),
         ("DROP_HEADERS", _are_strings, "a list of header names"),
         ("ORIGINS", _are_origins, "a list such as ['https://www.example.com']"),
         ("STATUSES", _are_statuses, "a dictionary of statuses and seconds, such as {404: 10}"),
@@ -88,6 +96,8 @@ def faults(given: Mapping[str, Any]) -> list[str]:
     for name, is_right, allowed in checks:
         if name in given and not is_right(given[name]):
             found.append(f"{name} is {given[name]!r}, but has to be {allowed}")
+    if given.get("FORM") == "raw":
+        found += [f"{n} needs FORM http" for n in ("ARGS", "COOKIES") if given.get(n) is not None]
     return found
 
 
@@ -98,6 +108,28 @@ def _are_strings(value: Any) -> bool:
 def _are_names(value: Any) -> bool:
     never = {"*", "cookie", "authorization"}
     return _are_strings(value) and not never & {name.lower() for name in value}
+
+
+def _is_args(value: Any) -> bool:
+    try:
+        args(value)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
+
+
+# A token of RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _are_cookies(value: Any) -> bool:
+    personal = {django_settings.SESSION_COOKIE_NAME, django_settings.CSRF_COOKIE_NAME, "messages"}
+    return value is None or (
+        _are_strings(value)
+        and len(value) <= MOST_NAMES
+        and all(_TOKEN.fullmatch(name) for name in value)
+        and not ({"off", "none"} | personal) & set(value)
+    )
 
 
 def _are_origins(value: Any) -> bool:
@@ -131,6 +163,8 @@ def get_settings() -> Settings:
     for name in ("vary", "drop_headers"):
         if name in values:
             values[name] = tuple(item.lower() for item in values[name])
+    if values.get("cookies") is not None:
+        values["cookies"] = tuple(sorted(set(values["cookies"])))
     if "origins" in values:
         values["origins"] = tuple(origin.rstrip("/") for origin in values["origins"])
     return Settings(**values)

@@ -18,16 +18,20 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from .conf import get_settings
+from .conf import Settings, get_settings
 from .connection import TROUBLE
 from .keys import KeyFault, http_text, raw_text, split_url
 from .render import Mark, as_tags, shape_of, store_of
+from .request import args, suffix_of
 
 log = logging.getLogger("nginx_redis_cache")
 
 
-def keys_of(url: str, *, cache: str | None = None, key_prefix: str | None = None) -> list[bytes]:
-    """The keys of a URL, or of a path under each of ORIGINS."""
+def keys_of(
+    url: str, *, cache: str | None = None, key_prefix: str | None = None,
+    cookies: Mapping[str, str] | None = None,
+) -> list[bytes]:  # fmt: skip
+    """The keys of a URL, or of a path under each of ORIGINS; with `cookies`, of who has them."""
     settings = get_settings()
     urls = [url]
     if url.startswith("/") and not url.startswith("//"):
@@ -38,26 +42,39 @@ def keys_of(url: str, *, cache: str | None = None, key_prefix: str | None = None
     if settings.form == "raw" and settings.stores_all_pages and key_prefix is None:
         # That of pages that no cache_page marked.
         prefixes.append(django_settings.CACHE_MIDDLEWARE_KEY_PREFIX)
-    text_of = _raw_text if settings.form == "raw" else http_text
-    texts = [text_of(*split_url(url)) for url in urls]
+    added = _cookies(cookies or {}, settings)
+    texts = [_text(url, settings) + added for url in urls]
     shapes = [shape_of(Mark(alias=cache, key_prefix=prefix), settings) for prefix in prefixes]
     return list(dict.fromkeys(key(text) for key in shapes for text in texts))
 
 
-def _raw_text(scheme: str, host: bytes, target: bytes) -> bytes:
-    return raw_text(host, target)
+def _text(url: str, settings: Settings) -> bytes:
+    scheme, host, target = split_url(url)
+    if settings.form == "raw":
+        return raw_text(host, target)
+    counted = args(settings.args)
+    return http_text(scheme, host, counted.target(target) if counted else target)
+
+
+def _cookies(cookies: Mapping[str, str], settings: Settings) -> bytes:
+    if unknown := sorted(set(cookies) - set(settings.cookies or ())):
+        raise KeyFault(f"{', '.join(unknown)}: not among COOKIES in NGINX_REDIS_CACHE")
+    pairs = [(name.encode(), value.encode()) for name, value in cookies.items()]
+    return suffix_of(sorted(pairs))
 
 
 def purge(
     *urls: str, cache: str | None = None, key_prefix: str | None = None,
-    using: str = DEFAULT_DB_ALIAS,
+    cookies: Mapping[str, str] | None = None, using: str = DEFAULT_DB_ALIAS,
 ) -> int | None:  # fmt: skip
     """Purges pages with all their variants. A URL is absolute, or a path under each of ORIGINS.
+    With COOKIES it is the page of who has none of them, or has `cookies`; tags find all.
 
     Returns how many there were, or None where the purge waits for the commit of a transaction.
     Raises a RedisError where Redis could not be asked.
     """
-    keys = [k for url in urls for k in keys_of(url, cache=cache, key_prefix=key_prefix)]
+    options = {"cache": cache, "key_prefix": key_prefix, "cookies": cookies}
+    keys = [k for url in urls for k in keys_of(url, **options)]  # type: ignore[arg-type]
     store = store_of(Mark(alias=cache, key_prefix=key_prefix), get_settings())
     return _after_commit(lambda: store.purge(keys), using)
 

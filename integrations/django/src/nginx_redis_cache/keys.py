@@ -45,12 +45,18 @@ class KeyShape:
             return self.prefix + text
         return self.prefix + digest(self.hash, text)
 
-    def check(self, key: bytes) -> None:
-        """Refuses a key that is not of this shape."""
+    def check(self, key: bytes, cookies: bytes = b"") -> None:
+        """Refuses a key that is not of this shape, or in which other cookies are than `cookies`,
+        what those of the request add to its text."""
         if not key.startswith(self.prefix) or len(key) > MAX_KEY:
             raise KeyFault("key_prefix")
         rest = key[len(self.prefix) :]
         digits = DIGITS[self.hash]
+        if not digits:
+            text, mark, added = rest.partition(b"\0")
+            if mark + added != cookies:
+                raise KeyFault("other_cookies" if cookies else "key_shape")
+            rest = text
         pattern = rb"[0-9a-f]{%d}" % digits if digits else rb"[^\0]+"
         # `!` begins the names of this package's own keys.
         if rest.startswith(b"!") or not re.fullmatch(pattern, rest, re.S):

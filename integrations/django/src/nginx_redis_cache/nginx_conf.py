@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 
 from django.conf import settings as django_settings
 from django.core.cache import caches
 
-from .conf import get_settings
+from .conf import Settings, get_settings
 from .keys import digest
 from .upstream import PASSWORD_FILE, Server, Upstream, configured
 
@@ -26,10 +27,11 @@ def _key_lines() -> str:
     """Form and key, where they are not what nginx takes by itself."""
     settings = get_settings()
     if settings.form == "http":
+        counted = _counted(settings)
         if (settings.key_prefix, settings.key_hash) == ("page:", "none"):
-            return ""
+            return counted
         shape = f"hash={settings.key_hash} prefix={settings.key_prefix}"
-        return f"\n            redis_cache_key      $redis_cache_uri {shape};"
+        return f"\n            redis_cache_key      $redis_cache_uri {shape};{counted}"
     digits = digest("md5", b"").decode()
     prefix = caches[django_settings.CACHE_MIDDLEWARE_ALIAS].make_key(digits).removesuffix(digits)
     return f"""
@@ -40,6 +42,22 @@ def _key_lines() -> str:
             types                {{}}
             default_type         text/html;
             charset              utf-8;"""
+
+
+def _counted(settings: Settings) -> str:
+    """What of a request makes a page."""
+    lines = []
+    if settings.args is not None:
+        lines.append(f"redis_cache_args     {settings.args};")
+    if settings.cookies is not None:
+        lines.append(f"redis_cache_cookies  {' '.join(settings.cookies) or 'none'};")
+    return "".join(f"\n            {line}" for line in lines)
+
+
+def _balancer(addresses: Sequence[str]) -> str:
+    """Who is believed to say under which scheme clients came."""
+    believed = " ".join(f"from={address}" for address in addresses)
+    return f"\n            redis_cache_forwarded proto {believed};" if believed else ""
 
 
 def _login(server: Server) -> str:
@@ -64,15 +82,17 @@ def _cookies() -> str:
     """The cookies whose owners have pages of their own."""
     settings = django_settings
     named = [settings.SESSION_COOKIE_NAME, "messages", settings.LANGUAGE_COOKIE_NAME]
-    return "\n".join(f"        {_quoted(re.escape(name)):<40} 1;" for name in dict.fromkeys(named))
+    # Those of COOKIES are in the keys.
+    bypassed = [name for name in dict.fromkeys(named) if name not in (get_settings().cookies or ())]
+    return "\n".join(f"        {_quoted(re.escape(name)):<40} 1;" for name in bypassed)
 
 
 def _quoted(name: str) -> str:
     return rf'"~(^|;\s*){name}="'
 
 
-def nginx_conf(application: str = "http://127.0.0.1:8000") -> str:
-    """A whole nginx.conf."""
+def nginx_conf(application: str = "http://127.0.0.1:8000", balancers: Sequence[str] = ()) -> str:
+    """A whole nginx.conf. `balancers` end TLS in front of it."""
     redis = configured()
     hosts = [host.removeprefix("*") for host in django_settings.ALLOWED_HOSTS if host != "*"]
     template = files(__package__).joinpath("nginx.conf.template").read_text()
@@ -80,7 +100,8 @@ def nginx_conf(application: str = "http://127.0.0.1:8000") -> str:
     fields = {
         "upstream": _block(redis) if isinstance(redis, Upstream) else "",
         "redis": redis.url if isinstance(redis, Server) else _NAME,
-        "key": _key_lines(),
+        "key": _key_lines() + _balancer(balancers),
+        "scheme": "$redis_cache_scheme" if balancers else "$scheme",
         "login": _login(redis) if isinstance(redis, Server) else "",
         "cookies": _cookies(),
         "hosts": " ".join(hosts) or "www.example.com",

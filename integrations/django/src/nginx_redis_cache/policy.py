@@ -8,6 +8,7 @@ from django.conf import settings as django_settings
 from django.utils.functional import LazyObject, empty
 
 from .fields import cache_control, names, seconds
+from .request import has_others
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -95,22 +96,29 @@ def _of_response(response: HttpResponseBase, settings: Settings) -> str | None:
 
 
 def _of_vary(request: HttpRequest, response: HttpResponseBase, settings: Settings) -> str | None:
-    varies = variation(response)
+    varies = variation(response, settings)
     # What is never allowed (Cookie, Authorization, *) cannot be in VARY.
     if not varies <= set(settings.vary):
+        return "vary"
+    by_cookie = settings.cookies is not None and "cookie" in names(response.get("Vary", ""))
+    # Where redis_cache_cookies is on in nginx too, a request has no others.
+    if by_cookie and has_others(request, settings.cookies or ()):
         return "vary"
     if varies and settings.form == "raw":
         return "vary"
     # LocaleMiddleware names Accept-Language alone, but obeys its cookie first.
-    if "accept-language" in varies and django_settings.LANGUAGE_COOKIE_NAME in request.COOKIES:
+    language = django_settings.LANGUAGE_COOKIE_NAME
+    obeyed = language in request.COOKIES and language not in (settings.cookies or ())
+    if "accept-language" in varies and obeyed:
         return "language"
     return None
 
 
-def variation(response: HttpResponseBase) -> frozenset[str]:
+def variation(response: HttpResponseBase, settings: Settings) -> frozenset[str]:
     """The request headers on which a response varies. A body without encoding fits every
-    Accept-Encoding."""
-    return names(response.get("Vary", "")) - {"accept-encoding"}
+    Accept-Encoding, and the cookies that a request has are in its key where COOKIES names them."""
+    in_key = {"accept-encoding"} if settings.cookies is None else {"accept-encoding", "cookie"}
+    return names(response.get("Vary", "")) - in_key
 
 
 def lifetime(response: HttpResponseBase, timeout: float | None, settings: Settings) -> float:

@@ -20,6 +20,7 @@ from . import entry, keys, policy
 from .conf import Settings, get_settings
 from .connection import TROUBLE, client_for
 from .fields import members, names
+from .request import cookies_of
 from .store import HttpStore, Page, RawStore, Seen, Store
 
 if TYPE_CHECKING:
@@ -138,11 +139,15 @@ def _key_of(request: HttpRequest, mark: Mark, settings: Settings) -> tuple[bytes
     prefix = settings.key_prefix if mark.key_prefix is None else mark.key_prefix
     shape = keys.KeyShape(prefix.encode(), settings.key_hash)
     key = keys.from_header(given)
-    shape.check(key)
+    cookies = cookies_of(request, settings.cookies)
+    shape.check(key, cookies)
     if shape.hash == "none":
         return key, None
     texts = [keys.http_text(s, host, target) for s in ("https", "http") for target in targets]
-    return key, next((text for text in texts if shape.key(text) == key), None)
+    text = next((text for text in texts if shape.key(text + cookies) == key), None)
+    if text is None and settings.cookies:
+        raise keys.KeyFault("other_cookies")
+    return key, text and text + cookies
 
 
 def _raw_key(
@@ -214,7 +219,7 @@ def _page(response: HttpResponse, render: Render, settings: Settings) -> Page | 
         value = _http_value(response, render, settings, ttl, tags)
     if len(value) > settings.max_size:
         return "size"
-    return Page(value, ttl, policy.variation(response), tags)
+    return Page(value, ttl, policy.variation(response, settings), tags)
 
 
 def _http_value(response: HttpResponse, render: Render, settings: Settings, ttl: int,

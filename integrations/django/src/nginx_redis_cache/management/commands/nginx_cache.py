@@ -37,12 +37,16 @@ class Command(BaseCommand):
         warm.add_argument("urls", nargs="+", metavar="URL")
         warm.add_argument("--connect", metavar="HOST:PORT", help="where nginx is, if not there")
         config = words.add_parser("config", help="print a configuration of nginx")
+        config.add_argument("--balancer", metavar="ADDRESS", action="append", default=[],
+                            help="who ends TLS in front of nginx")  # fmt: skip
         config.add_argument("--application", default="http://127.0.0.1:8000", metavar="URL",
                             help="where Django is for nginx")  # fmt: skip
         for word in (purge, show, stats):
             word.add_argument("--cache", help="another alias than CACHE_MIDDLEWARE_ALIAS")
         for word in (purge, show):
             word.add_argument("--key-prefix", help="as in cache_page")
+            word.add_argument("--cookie", action="append", default=[], metavar="NAME=VALUE",
+                              help="the page of who has this one of COOKIES")  # fmt: skip
 
     def handle(self, *, word: str, **options: Any) -> None:
         try:
@@ -53,21 +57,25 @@ class Command(BaseCommand):
             raise CommandError(f"Redis or nginx could not be asked: {error}") from error
 
     def do_purge(self, urls: list[str], tag: list[str], all: bool, cache: str | None,
-                 key_prefix: str | None, **_: Any) -> None:  # fmt: skip
+                 key_prefix: str | None, cookie: list[str], **_: Any) -> None:  # fmt: skip
         if not (urls or tag or all):
             raise CommandError("purge needs URLs, --tag or --all")
         removed = 0
         if urls:
-            removed += invalidation.purge(*urls, cache=cache, key_prefix=key_prefix) or 0
+            removed += invalidation.purge(*urls, cache=cache, key_prefix=key_prefix,
+                                          cookies=_pairs(cookie)) or 0  # fmt: skip
         if tag:
             removed += invalidation.purge_tags(*tag, cache=cache) or 0
         if all:
             removed += store_of(Mark(alias=cache), get_settings()).purge_all()
         self.stdout.write(f"{removed} purged")
 
-    def do_show(self, urls: list[str], cache: str | None, key_prefix: str | None, **_: Any) -> None:
+    def do_show(self, urls: list[str], cache: str | None, key_prefix: str | None,
+                cookie: list[str], **_: Any) -> None:  # fmt: skip
+        cookies = _pairs(cookie)
         for url in urls:
-            for key in invalidation.keys_of(url, cache=cache, key_prefix=key_prefix):
+            keys = invalidation.keys_of(url, cache=cache, key_prefix=key_prefix, cookies=cookies)
+            for key in keys:
                 self._show(client_for(Mark(alias=cache).cache_alias, key), key)
 
     def _show(self, client: Any, key: bytes) -> None:
@@ -114,8 +122,15 @@ class Command(BaseCommand):
         if failed:
             raise CommandError(f"{failed} of the pages could not be had")
 
-    def do_config(self, application: str, **_: Any) -> None:
-        self.stdout.write(nginx_conf.nginx_conf(application), ending="")
+    def do_config(self, application: str, balancer: list[str], **_: Any) -> None:
+        self.stdout.write(nginx_conf.nginx_conf(application, balancer), ending="")
+
+
+def _pairs(cookies: list[str]) -> dict[str, str]:
+    pairs = [cookie.partition("=") for cookie in cookies]
+    if not all(equals for _, equals, _ in pairs):
+        raise CommandError("--cookie needs NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def kind_of(value: bytes) -> str:
