@@ -58,7 +58,11 @@ function changed(int $id): void
     }
     if (!$urls) {
         add_action('shutdown', function () use (&$urls) {
-            array_map(__NAMESPACE__ . '\purge', array_keys($urls));
+            foreach (array_keys($urls) as $url) {
+                if (!purge($url)) {
+                    break;
+                }
+            }
         });
     }
     // Of a draft nobody has seen anything; one that was public a moment ago has been noted then.
@@ -67,7 +71,8 @@ function changed(int $id): void
     }
 }
 
-function purge(string $url): void
+/** False where nginx is not there, which the other URLs need not find out. */
+function purge(string $url): bool
 {
     $parts = wp_parse_url($url);
     $target = ($parts['path'] ?? '/') . (isset($parts['query']) ? "?{$parts['query']}" : '');
@@ -79,9 +84,15 @@ function purge(string $url): void
         'redirection' => 0,
         'timeout' => 2,
     ]);
-    if (is_wp_error($answer) || wp_remote_retrieve_response_code($answer) >= 300) {
-        error_log("nginx-redis-cache: $url was not purged");
+    if (is_wp_error($answer)) {
+        error_log("nginx-redis-cache: $url was not purged: {$answer->get_error_message()}");
+        return false;
     }
+    $status = (int) wp_remote_retrieve_response_code($answer);
+    if ($status >= 300) {
+        error_log("nginx-redis-cache: $url was not purged: status $status");
+    }
+    return true;
 }
 
 // As it was, and as it is.

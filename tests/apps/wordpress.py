@@ -118,7 +118,10 @@ class WordPress:
 
     def purges(self, nginx):
         """Says which nginx is told of changes."""
-        (self.root / "nginx.address").write_text(f"http://127.0.0.1:{nginx.port}")
+        self.purges_at(f"http://127.0.0.1:{nginx.port}")
+
+    def purges_at(self, address: str):
+        (self.root / "nginx.address").write_text(address)
 
     def login(self, nginx) -> "Editor":
         editor = Editor(nginx)

@@ -22,15 +22,19 @@ class action_plugin_nginxrediscache extends DokuWiki_Action_Plugin
         if ($event->data['changeType'] !== DOKU_CHANGE_TYPE_EDIT) {
             $ids = array_merge($ids, ft_backlinks($event->data['id'], true));
         }
-        foreach ($ids as $id) {
-            $this->purge(wl($id));
-        }
+        $targets = array_map('wl', $ids);
         if ($event->data['id'] === $conf['start']) {
-            $this->purge(DOKU_REL);
+            $targets[] = DOKU_REL;
         }
-        $this->purge(DOKU_REL . 'feed.php');
+        $targets[] = DOKU_REL . 'feed.php';
+        foreach ($targets as $target) {
+            if (!$this->purge($target)) {
+                break;
+            }
+        }
     }
 
+    /** False where nginx did not purge it; the others wait no longer then. */
     private function purge($target)
     {
         $nginx = $this->getConf('nginx') ?: 'http://127.0.0.1';
@@ -41,8 +45,10 @@ class action_plugin_nginxrediscache extends DokuWiki_Action_Plugin
             'header' => 'Host: ' . $host . ($port ? ":$port" : ''),
             'timeout' => 2,
         ]]);
-        if (@file_get_contents($nginx . $target, false, $context) === false) {
+        $isPurged = @file_get_contents($nginx . $target, false, $context) !== false;
+        if (!$isPurged) {
             \dokuwiki\Logger::error("nginx-redis-cache: $target was not purged");
         }
+        return $isPurged;
     }
 }
