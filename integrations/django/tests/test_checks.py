@@ -149,6 +149,16 @@ def test_debug_and_hosts(redis, settings):
     assert ids() == ["W014"]
 
 
+def test_origins_of_a_site_that_is_https(redis, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.NGINX_REDIS_CACHE = {"ORIGINS": ["http://www.example.com"]}
+    assert ids() == ["W018"]
+    settings.NGINX_REDIS_CACHE = {"ORIGINS": ["http://www.example.com", "https://www.example.com"]}
+    assert ids() == []
+    settings.NGINX_REDIS_CACHE = {}
+    assert ids() == []
+
+
 def test_the_server(redis, settings):
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
