@@ -30,6 +30,12 @@ SETTINGS = {
         **cache(DJANGO, TWO[0]),
         "NGINX_REDIS_CACHE": {"ARGS": "drop=tracking,a* keep=b sort", "COOKIES": ["django_language"]},
     },
+    "query and cookies in quotes": {
+        **cache(DJANGO, TWO[0]),
+        "NGINX_REDIS_CACHE": {
+            "ARGS": 'drop=a;b,f[*,{c},"\\ sort', "COOKIES": ["#a", "$b", "'c", "d"],
+        },
+    },
     "tls": cache(DJANGO, "rediss://127.0.0.1:6379/1?ssl_ca_certs=CA&ssl_certfile=PEM&ssl_keyfile=KEY"),
     "locations": cache(DJANGO, TWO),
     "locations of django-redis": cache(DJANGO_REDIS, TWO),

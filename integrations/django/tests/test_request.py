@@ -93,11 +93,34 @@ def test_the_language_may_be_in_the_key(site, counted, settings):
     assert ask(site, target, cookie)["X-Redis-Cache-Store"] == "language"
 
 
+@pytest.mark.parametrize(
+    "cookie", ["lang=de; lang=de", "lang =de", "lang=de" + "x" * 255, "lang=de; theme=dark"]
+)
+def test_a_language_that_does_not_count(site, redis, counted, settings, cookie):
+    settings.LANGUAGE_COOKIE_NAME = "lang"
+    target = "/vary/?value=Accept-Language"
+    added = LANG if "theme" in cookie else b""
+    assert ask(site, target, cookie, added)["X-Redis-Cache-Store"] == "language"
+    assert redis.keys() == []
+
+
 def test_a_purge_finds_what_the_query_comes_to(site, redis, settings):
     settings.NGINX_REDIS_CACHE = {"ARGS": "drop=tracking sort", "ORIGINS": ["http://testserver"]}
     site.get("/page/?a=1&b=2")
     assert purge("/page/?utm_source=x&b=2&a=1") == 1
     assert keys_of("/page/?gclid=1") == [site.key("/page/")]
+
+
+@pytest.mark.parametrize("target", ["/page/?utm_x=1", "/page/?b=1&a=2", "/page/?"])
+def test_a_query_that_nginx_would_have_narrowed(site, redis, counted, target):
+    counted(ARGS="drop=tracking sort")
+    assert site.get(target)["X-Redis-Cache-Store"] == "other_query"
+    assert redis.keys() == []
+
+
+def test_asgi_does_not_tell_an_empty_query(site, redis, counted):
+    counted(ARGS="drop=tracking")
+    assert site.aget("/page/")["X-Redis-Cache-Store"] == "stored"
 
 
 def test_a_purge_of_the_page_of_a_cookie(site, redis, counted):
@@ -109,6 +132,9 @@ def test_a_purge_of_the_page_of_a_cookie(site, redis, counted):
     assert purge(url) == 1
     with pytest.raises(KeyFault, match="theme: not among COOKIES"):
         purge(url, cookies={"theme": "dark"})
+    for value in ("x" * 257, "a; b", "de "):
+        with pytest.raises(KeyFault, match="do not count"):
+            purge(url, cookies={"lang": value})
 
 
 def test_the_command_names_cookies(site, counted):
@@ -124,6 +150,7 @@ def test_the_command_names_cookies(site, counted):
 @pytest.mark.parametrize(
     "given",
     [
+        {"ARGS": ""}, {"ARGS": "\t"}, {"ARGS": "drop=a\u00a0sort keep"},
         {"ARGS": "drop"}, {"ARGS": "drop="}, {"ARGS": "drop=a&b"}, {"ARGS": "sort sort"},
         {"ARGS": "sort=1"}, {"ARGS": "off"}, {"ARGS": 1}, {"ARGS": "keep=a,,b"},
         {"ARGS": "drop=" + ",".join(f"a{n}" for n in range(65))},
@@ -162,3 +189,13 @@ def test_config_says_the_same_to_nginx(settings):
     assert 'django_language="' not in text
     settings.NGINX_REDIS_CACHE = {"COOKIES": []}
     assert "    redis_cache_cookies  none;\n" in run("config")
+
+
+def test_config_quotes_what_nginx_would_read_otherwise(settings):
+    settings.NGINX_REDIS_CACHE = {
+        "ARGS": 'drop=a;b,f[*,{c},"\\ sort',
+        "COOKIES": ["#a", "$b", "'c", "d"],
+    }
+    text = run("config")
+    assert r'    redis_cache_args     "drop=a;b,f[*,{c},\"\\" sort;' in text
+    assert """    redis_cache_cookies  "#a" "$b" "'c" d;""" in text

@@ -22,7 +22,7 @@ from .conf import Settings, get_settings
 from .connection import TROUBLE
 from .keys import KeyFault, http_text, raw_text, split_url
 from .render import Mark, as_tags, shape_of, store_of
-from .request import args, suffix_of
+from .request import args, field_of, selected, suffix_of
 
 log = logging.getLogger("nginx_redis_cache")
 
@@ -59,8 +59,11 @@ def _text(url: str, settings: Settings) -> bytes:
 def _cookies(cookies: Mapping[str, str], settings: Settings) -> bytes:
     if unknown := sorted(set(cookies) - set(settings.cookies or ())):
         raise KeyFault(f"{', '.join(unknown)}: not among COOKIES in NGINX_REDIS_CACHE")
-    pairs = [(name.encode(), value.encode()) for name, value in cookies.items()]
-    return suffix_of(sorted(pairs))
+    pairs = sorted((name.encode(), value.encode()) for name, value in cookies.items())
+    sent = field_of(pairs) or b""
+    if selected(list(cookies), sent) != pairs:
+        raise KeyFault(f"{sent.decode()!r} has values that do not count")
+    return suffix_of(pairs)
 
 
 def purge(

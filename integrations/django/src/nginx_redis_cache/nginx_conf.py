@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from django.conf import settings as django_settings
@@ -11,6 +11,7 @@ from django.core.cache import caches
 
 from .conf import Settings, get_settings
 from .keys import digest
+from .request import words
 from .upstream import PASSWORD_FILE, Server, Upstream, configured
 
 # The name of the `redis_cache_upstream`, where there is one.
@@ -48,10 +49,21 @@ def _counted(settings: Settings) -> str:
     """What of a request makes a page."""
     lines = []
     if settings.args is not None:
-        lines.append(f"redis_cache_args     {settings.args};")
+        lines.append(f"redis_cache_args     {_words(words(settings.args))};")
     if settings.cookies is not None:
-        lines.append(f"redis_cache_cookies  {' '.join(settings.cookies) or 'none'};")
+        lines.append(f"redis_cache_cookies  {_words(settings.cookies) or 'none'};")
     return "".join(f"\n            {line}" for line in lines)
+
+
+def _words(parameters: Iterable[str]) -> str:
+    """Parameters of a directive, in quotes where nginx would read something else."""
+    return " ".join(word if re.fullmatch(r"[\w.,=*+!%^|~-]+", word, re.A) else _in_quotes(word)
+                    for word in parameters)  # fmt: skip
+
+
+def _in_quotes(word: str) -> str:
+    escaped = re.sub(r'(["\\])', r"\\\1", word)
+    return f'"{escaped}"'
 
 
 def _balancer(addresses: Sequence[str]) -> str:

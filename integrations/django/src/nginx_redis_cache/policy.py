@@ -108,8 +108,10 @@ def _of_vary(request: HttpRequest, response: HttpResponseBase, settings: Setting
         return "vary"
     # LocaleMiddleware names Accept-Language alone, but obeys its cookie first.
     language = django_settings.LANGUAGE_COOKIE_NAME
-    obeyed = language in request.COOKIES and language not in (settings.cookies or ())
-    if "accept-language" in varies and obeyed:
+    counted = settings.cookies or ()
+    # Django reads some that nginx does not count: one that comes twice, or is too long.
+    is_in_key = language in counted and not has_others(request, counted)
+    if "accept-language" in varies and language in request.COOKIES and not is_in_key:
         return "language"
     return None
 

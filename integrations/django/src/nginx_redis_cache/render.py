@@ -20,7 +20,7 @@ from . import entry, keys, policy
 from .conf import Settings, get_settings
 from .connection import TROUBLE, client_for
 from .fields import members, names
-from .request import cookies_of
+from .request import args, cookies_of
 from .store import HttpStore, Page, RawStore, Seen, Store
 
 if TYPE_CHECKING:
@@ -139,6 +139,9 @@ def _key_of(request: HttpRequest, mark: Mark, settings: Settings) -> tuple[bytes
     prefix = settings.key_prefix if mark.key_prefix is None else mark.key_prefix
     shape = keys.KeyShape(prefix.encode(), settings.key_hash)
     key = keys.from_header(given)
+    counted = args(settings.args)
+    if counted and targets and all(counted.target(target) != target for target in targets):
+        raise keys.KeyFault("other_query")
     cookies = cookies_of(request, settings.cookies)
     shape.check(key, cookies)
     if shape.hash == "none":

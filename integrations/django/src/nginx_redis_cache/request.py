@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +38,9 @@ class Args:
     def parse(cls, text: str) -> Args:
         """The parameters of the directive. Raises a ValueError that says which one is none."""
         given: dict[str, tuple[bytes, ...] | bool] = {}
-        for word in text.split():
+        if not words(text):
+            raise ValueError(text)
+        for word in words(text):
             name, equals, value = word.partition("=")
             known = name in ("drop", "keep") if equals else name == "sort"
             if not known or name in given:
@@ -59,6 +62,11 @@ class Args:
     def _keeps(self, name: bytes) -> bool:
         kept = self.keep is None or _matches(self.keep, name)
         return kept and not _matches(self.drop, name)
+
+
+def words(text: str) -> list[str]:
+    """The parameters of a directive."""
+    return re.findall(r"[^ \t\r\n]+", text)
 
 
 def _patterns(text: str) -> tuple[bytes, ...]:
