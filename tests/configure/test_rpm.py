@@ -3,6 +3,7 @@ nginx's packages of modules hold."""
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import run
@@ -50,11 +51,12 @@ def test_the_files(rpm):
     files = {path for path in asked(rpm, "--list") if not path.startswith("/usr/lib/.build-id")}
     wanted = {f"{licences}/{name}" for name in ("LICENSE", "LICENCES.txt")}
     wanted |= {f"{doc}/{name}" for name in ("README.md", "CHANGELOG.md")}
-    for directory in ("docs", "nginx-conf"):
-        paths = (path.name for path in (ROOT / directory).iterdir() if path.is_file())
-        wanted |= {f"{doc}/{directory}/{name}" for name in paths}
+    for directory in ("docs", "nginx-conf", "integrations/wordpress", "integrations/dokuwiki"):
+        root = ROOT / directory
+        paths = (path.relative_to(root.parent) for path in root.rglob("*") if path.is_file())
+        wanted |= {f"{doc}/{path}" for path in paths}
     wanted |= {MODULE, CONF}
-    directories = {doc, licences, f"{doc}/docs", f"{doc}/nginx-conf"}
+    directories = {str(parent) for path in wanted for parent in Path(path).parents}
     assert files - directories == wanted
 
 
