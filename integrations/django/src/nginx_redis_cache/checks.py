@@ -175,17 +175,14 @@ def _of_site() -> Iterator[CheckMessage]:
             id=_id("W014"),
         )
     origins = get_settings().origins
-    if django_settings.SECURE_SSL_REDIRECT and origins and not _any_https(origins):
+    is_https = any(origin.startswith("https://") for origin in origins)
+    if django_settings.SECURE_SSL_REDIRECT and origins and not is_https:
         yield Warning(
             "Visitors are sent to https, but ORIGINS names http alone: purges by path miss pages.",
             hint="Name the https origin. Where a balancer ends TLS, nginx has to be told: "
             "redis_cache_forwarded, manage.py nginx_cache config --balancer ADDRESS.",
             id=_id("W018"),
         )
-
-
-def _any_https(origins: Sequence[str]) -> bool:
-    return any(origin.startswith("https://") for origin in origins)
 
 
 @register(Tags.caches, deploy=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -76,8 +77,8 @@ def purge(
     Returns how many there were, or None where the purge waits for the commit of a transaction.
     Raises a RedisError where Redis could not be asked.
     """
-    options = {"cache": cache, "key_prefix": key_prefix, "cookies": cookies}
-    keys = [k for url in urls for k in keys_of(url, **options)]  # type: ignore[arg-type]
+    one = partial(keys_of, cache=cache, key_prefix=key_prefix, cookies=cookies)
+    keys = [key for url in urls for key in one(url)]
     store = store_of(Mark(alias=cache, key_prefix=key_prefix), get_settings())
     return _after_commit(lambda: store.purge(keys), using)
 

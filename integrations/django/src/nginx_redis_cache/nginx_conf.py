@@ -49,16 +49,16 @@ def _counted(settings: Settings) -> str:
     """What of a request makes a page."""
     lines = []
     if settings.args is not None:
-        lines.append(f"redis_cache_args     {_words(words(settings.args))};")
+        lines.append(f"redis_cache_args     {_parameters(words(settings.args))};")
     if settings.cookies is not None:
-        lines.append(f"redis_cache_cookies  {_words(settings.cookies) or 'none'};")
+        lines.append(f"redis_cache_cookies  {_parameters(settings.cookies) or 'none'};")
     return "".join(f"\n            {line}" for line in lines)
 
 
-def _words(parameters: Iterable[str]) -> str:
+def _parameters(given: Iterable[str]) -> str:
     """Parameters of a directive, in quotes where nginx would read something else."""
     return " ".join(word if re.fullmatch(r"[\w.,=*+!%^|~-]+", word, re.A) else _in_quotes(word)
-                    for word in parameters)  # fmt: skip
+                    for word in given)  # fmt: skip
 
 
 def _in_quotes(word: str) -> str:

@@ -96,31 +96,29 @@ def _of_response(response: HttpResponseBase, settings: Settings) -> str | None:
 
 
 def _of_vary(request: HttpRequest, response: HttpResponseBase, settings: Settings) -> str | None:
-    varies = variation(response, settings)
-    # What is never allowed (Cookie, Authorization, *) cannot be in VARY.
-    if not varies <= set(settings.vary):
+    # Not so without redis_cache_cookies in nginx, nor with cookies that Django reads and nginx does
+    # not count: one that comes twice, or is too long.
+    in_key = settings.cookies is not None and not has_others(request, settings.cookies)
+    if "cookie" in names(response.get("Vary", "")) and not in_key:
         return "vary"
-    by_cookie = settings.cookies is not None and "cookie" in names(response.get("Vary", ""))
-    # Where redis_cache_cookies is on in nginx too, a request has no others.
-    if by_cookie and has_others(request, settings.cookies or ()):
+    varies = variation(response)
+    # What is never allowed (Authorization, *) cannot be in VARY.
+    if not varies <= set(settings.vary):
         return "vary"
     if varies and settings.form == "raw":
         return "vary"
     # LocaleMiddleware names Accept-Language alone, but obeys its cookie first.
     language = django_settings.LANGUAGE_COOKIE_NAME
-    counted = settings.cookies or ()
-    # Django reads some that nginx does not count: one that comes twice, or is too long.
-    is_in_key = language in counted and not has_others(request, counted)
-    if "accept-language" in varies and language in request.COOKIES and not is_in_key:
+    counted = in_key and language in (settings.cookies or ())
+    if "accept-language" in varies and language in request.COOKIES and not counted:
         return "language"
     return None
 
 
-def variation(response: HttpResponseBase, settings: Settings) -> frozenset[str]:
-    """The request headers on which a response varies. A body without encoding fits every
-    Accept-Encoding, and the cookies that a request has are in its key where COOKIES names them."""
-    in_key = {"accept-encoding"} if settings.cookies is None else {"accept-encoding", "cookie"}
-    return names(response.get("Vary", "")) - in_key
+def variation(response: HttpResponseBase) -> frozenset[str]:
+    """The request headers on which a stored response varies. A body without encoding fits every
+    Accept-Encoding; cookies are in the key, or the response is not stored."""
+    return names(response.get("Vary", "")) - {"accept-encoding", "cookie"}
 
 
 def lifetime(response: HttpResponseBase, timeout: float | None, settings: Settings) -> float:

@@ -222,7 +222,7 @@ def _page(response: HttpResponse, render: Render, settings: Settings) -> Page | 
         value = _http_value(response, render, settings, ttl, tags)
     if len(value) > settings.max_size:
         return "size"
-    return Page(value, ttl, policy.variation(response, settings), tags)
+    return Page(value, ttl, policy.variation(response), tags)
 
 
 def _http_value(response: HttpResponse, render: Render, settings: Settings, ttl: int,
