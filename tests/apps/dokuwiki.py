@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from .application import Application
 from .php import Php
 from .recipe import HOST, ROOT
 from .visitor import Visitor, field
@@ -37,7 +38,18 @@ DIRECTORIES = [
 START = "====== Start ======\n" + " ".join(f"[[page{n}]]" for n in range(1, 61))
 
 
-class DokuWiki:
+class Editor(Visitor):
+    def edit(self, page: str, text: str):
+        form = self.get(f"/{page}?do=edit").body
+        names = ("sectok", "date", "prefix", "suffix", "changecheck", "rev", "target")
+        fields = {name: field(form, name) for name in names}
+        fields |= {"wikitext": text, "do[save]": "1", "id": page, "summary": "changed"}
+        answer = self.post(f"/{page}", fields)
+        assert answer.status in (302, 303), answer.body
+
+
+class DokuWiki(Application):
+    editor = Editor
     begin = ["/start", "/", "/nowhere", "/friends/secret", "/feed.php"]
     # The picture that has the indexer run, and who asks.
     masks = [
@@ -96,16 +108,7 @@ class DokuWiki:
     def purges(self, nginx):
         (self.data / "nginx.address").write_text(f"http://127.0.0.1:{nginx.port}")
 
-    def login(self, nginx) -> "Editor":
-        editor = Editor(nginx)
-        answer = self._log_in(editor, "editor", "secret")
-        assert answer.status == 302, answer.body
-        return editor
-
-    def fails_to_log_in(self, nginx):
-        self._log_in(Visitor(nginx), "nobody-such", "guess")
-
-    def _log_in(self, visitor: Visitor, name: str, password: str):
+    def log_in(self, visitor: Visitor, name: str, password: str):
         form = visitor.get("/start?do=login").body
         fields = {
             "u": name,
@@ -118,13 +121,3 @@ class DokuWiki:
 
     def stop(self):
         self.php.stop()
-
-
-class Editor(Visitor):
-    def edit(self, page: str, text: str):
-        form = self.get(f"/{page}?do=edit").body
-        names = ("sectok", "date", "prefix", "suffix", "changecheck", "rev", "target")
-        fields = {name: field(form, name) for name in names}
-        fields |= {"wikitext": text, "do[save]": "1", "id": page, "summary": "changed"}
-        answer = self.post(f"/{page}", fields)
-        assert answer.status in (302, 303), answer.body

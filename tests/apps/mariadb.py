@@ -2,11 +2,11 @@
 
 import getpass
 import os
-import signal
 import subprocess
 from pathlib import Path
 
 from support.ports import wait_for
+from support.process import end
 
 
 class MariaDb:
@@ -49,11 +49,5 @@ class MariaDb:
         return result.stdout if result.returncode == 0 else None
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end(self.process, 60)
         Path(self.socket).unlink(missing_ok=True)

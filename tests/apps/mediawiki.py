@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from .application import Application
 from .php import Php
 from .recipe import HOST, ROOT
 from .visitor import Visitor, field
@@ -41,7 +42,25 @@ def page(n: int) -> str:
     return f"Words of page {n}. {box} [[Page {n % 60 + 1}]] [[Category:Kind {n % 3}]]"
 
 
-class MediaWiki:
+class Editor(Visitor):
+    def edit(self, title: str, text: str):
+        form = self.get(f"/index.php?title={title}&action=edit").body
+        names = (
+            "wpStarttime",
+            "wpEdittime",
+            "editRevId",
+            "wpEditToken",
+            "wpUnicodeCheck",
+        )
+        fields = {name: field(form, name) for name in names}
+        fields |= {"wpTextbox1": text, "wpSave": "Save", "wpUltimateParam": "1"}
+        answer = self.post(f"/index.php?title={title}&action=submit", fields)
+        assert answer.status in (302, 303), answer.body
+
+
+class MediaWiki(Application):
+    editor = Editor
+    credentials = ("Editor", "a long secret")
     begin = ["/wiki/Main_Page", "/wiki/Index", "/wiki/Nowhere", "/wiki/Category:Kind_1"]
     masks = [
         r'"wgRequestId":"[^"]*",',
@@ -95,16 +114,7 @@ class MediaWiki:
     def purges(self, nginx):
         (self.directory / "nginx.address").write_text(f"127.0.0.1:{nginx.port}")
 
-    def login(self, nginx) -> "Editor":
-        editor = Editor(nginx)
-        answer = self._log_in(editor, "Editor", "a long secret")
-        assert answer.status == 302, answer.body
-        return editor
-
-    def fails_to_log_in(self, nginx):
-        self._log_in(Visitor(nginx), "nobody-such", "a guess")
-
-    def _log_in(self, visitor: Visitor, name: str, password: str):
+    def log_in(self, visitor: Visitor, name: str, password: str):
         form = visitor.get("/index.php?title=Special:UserLogin").body
         fields = {
             "wpName": name, "wpPassword": password, "wploginattempt": "Log in",
@@ -121,19 +131,3 @@ def documented() -> list[str]:
     """The lines of LocalSettings.php that the recipe asks for."""
     recipe = (ROOT / "nginx-conf/mediawiki.conf").read_text()
     return [line for line in re.findall(r"#\s+(\$wg.*;)", recipe) if "$wgCdnServers" not in line]
-
-
-class Editor(Visitor):
-    def edit(self, title: str, text: str):
-        form = self.get(f"/index.php?title={title}&action=edit").body
-        names = (
-            "wpStarttime",
-            "wpEdittime",
-            "editRevId",
-            "wpEditToken",
-            "wpUnicodeCheck",
-        )
-        fields = {name: field(form, name) for name in names}
-        fields |= {"wpTextbox1": text, "wpSave": "Save", "wpUltimateParam": "1"}
-        answer = self.post(f"/index.php?title={title}&action=submit", fields)
-        assert answer.status in (302, 303), answer.body

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from support.ports import wait_for
+from support.process import end
 
 
 def program() -> str:
@@ -78,11 +78,5 @@ php_admin_value[sendmail_path] = /bin/true
         return "".join(file.read_text(errors="replace") for file in files if file.exists())
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end(self.process, 15)
         Path(self.socket).unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from support.ports import free_port, listens, wait_for
+from support.process import end
 
+from .application import Application
 from .recipe import HOST, ROOT
 from .visitor import Visitor, field
 
@@ -30,7 +31,8 @@ WAGTAILFRONTENDCACHE = {
 """
 
 
-class Wagtail:
+class Wagtail(Application):
+    editor = Visitor
     begin = [
         "/",
         "/blog/",
@@ -107,16 +109,7 @@ class Wagtail:
             "/srv/mysite": str(self.project),
         }
 
-    def login(self, nginx) -> "Editor":
-        editor = Editor(nginx)
-        answer = self._log_in(editor, "editor", "secret")
-        assert answer.status == 302, answer.body
-        return editor
-
-    def fails_to_log_in(self, nginx):
-        self._log_in(Visitor(nginx), "nobody-such", "guess")
-
-    def _log_in(self, visitor: Visitor, name: str, password: str):
+    def log_in(self, visitor: Visitor, name: str, password: str):
         token = field(visitor.get("/admin/login/").body, "csrfmiddlewaretoken")
         fields = {
             "username": name,
@@ -130,14 +123,4 @@ class Wagtail:
         return (self.directory / "log").read_text(errors="replace")
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
-
-
-class Editor(Visitor):
-    pass
+        end(self.process, 15)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from .application import Application
 from .mariadb import MariaDb
 from .php import Php
 from .recipe import HOST, ROOT
@@ -76,9 +77,26 @@ echo json_encode($all);
 """
 
 
-class WordPress:
+class Editor(Visitor):
+    """Who is logged in, and works with the block editor, which is a client of the REST API."""
+
+    nonce = ""
+
+    def api(self, path: str, fields: dict):
+        if not self.nonce:
+            self.nonce = self.get("/wp-admin/admin-ajax.php?action=rest-nonce").body.decode()
+        headers = {"X-WP-Nonce": self.nonce, "Content-Type": "application/json"}
+        answer = self.request(
+            "POST", f"/wp-json/wp/v2/{path}", headers, json.dumps(fields).encode()
+        )
+        assert answer.status in (200, 201), answer.body
+        return json.loads(answer.body)
+
+
+class WordPress(Application):
     """`ids` has the number of each post."""
 
+    editor = Editor
     begin = ["/", "/about/", "/secret-post/", "/nowhere/", "/?p=5"]
     # One of three hosts, drawn anew for every page.
     masks = [r"[012]\.gravatar\.com"]
@@ -123,39 +141,11 @@ class WordPress:
     def purges_at(self, address: str):
         (self.root / "nginx.address").write_text(address)
 
-    def login(self, nginx) -> "Editor":
-        editor = Editor(nginx)
-        editor.get("/wp-login.php")
-        fields = {
-            "log": "editor",
-            "pwd": "secret",
-            "testcookie": "1",
-            "redirect_to": f"http://{HOST}/",
-        }
-        answer = editor.post("/wp-login.php", fields)
-        assert answer.status == 302, answer.body
-        return editor
-
-    def fails_to_log_in(self, nginx):
-        fields = {"log": "nobody-such", "pwd": "guess", "testcookie": "1"}
-        Visitor(nginx, {"wordpress_test_cookie": "x"}).post("/wp-login.php", fields)
+    def log_in(self, visitor: Visitor, name: str, password: str):
+        visitor.get("/wp-login.php")
+        fields = {"log": name, "pwd": password, "testcookie": "1"}
+        return visitor.post("/wp-login.php", fields)
 
     def stop(self):
         self.php.stop()
         self.db.stop()
-
-
-class Editor(Visitor):
-    """Who is logged in, and works with the block editor, which is a client of the REST API."""
-
-    nonce = ""
-
-    def api(self, path: str, fields: dict):
-        if not self.nonce:
-            self.nonce = self.get("/wp-admin/admin-ajax.php?action=rest-nonce").body.decode()
-        headers = {"X-WP-Nonce": self.nonce, "Content-Type": "application/json"}
-        answer = self.request(
-            "POST", f"/wp-json/wp/v2/{path}", headers, json.dumps(fields).encode()
-        )
-        assert answer.status in (200, 201), answer.body
-        return json.loads(answer.body)

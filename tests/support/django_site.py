@@ -2,13 +2,13 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from .nginx import ROOT
 from .ports import free_port, listens, wait_for
+from .process import end
 
 PACKAGE = ROOT / "integrations/django"
 
@@ -76,10 +76,4 @@ class DjangoSite:
         return (self.directory / "log").read_text(errors="replace")
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        end(self.process)
