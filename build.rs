@@ -169,6 +169,9 @@ const WITH_SSL: [Structure; 3] = [
     ),
 ];
 
+/// Those that only an nginx with threads has.
+const WITH_THREADS: Structure = ("ngx_thread_task_t", &["ctx", "handler", "event"], &[]);
+
 /// What Rust cannot say, and how its names begin.
 const GLUE: &str = "src/nginx/sys/glue.c";
 const PREFIX: &str = "ngx_http_redis_cache_";
@@ -206,8 +209,10 @@ fn configure() -> Result<(), String> {
     let mut structures = STRUCTURES.to_vec();
     for feature in features.split(',') {
         println!("cargo::rustc-cfg=ngx_feature=\"{feature}\"");
-        if feature == "ssl" {
-            structures.extend(WITH_SSL);
+        match feature {
+            "ssl" => structures.extend(WITH_SSL),
+            "threads" => structures.push(WITH_THREADS),
+            _ => {}
         }
     }
     // Only the three tables of a dynamic module leave the library: nginx loads it RTLD_GLOBAL.

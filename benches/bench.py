@@ -28,8 +28,10 @@ from support.certificates import Certificates  # noqa: E402
 from support.cluster import Cluster  # noqa: E402
 from support.ports import free_port, listens, wait_for  # noqa: E402
 
+import browser  # noqa: E402
 import redis  # noqa: E402
 from goals import goals  # noqa: E402
+from report import machine, parse_wrk, table  # noqa: E402
 
 MODULE = Path(os.environ.get("REDIS_CACHE_MODULE", ROOT / "build/ngx_http_redis_cache_module.so"))
 LUA_MODULES = Path("/usr/lib/nginx/modules")
@@ -62,6 +64,7 @@ class Way:
     name: str
     prefix: str
     helper: str = ""
+    headers: tuple = ()
 
 
 WAYS = [
@@ -94,6 +97,7 @@ class Bench:
         self.tls_port = free_port()
         self.certificates = Certificates(directory / "certificates")
         self.redis_socket = directory / "redis.sock"
+        self.lua = LUA.replace("REDIS", str(self.redis_socket))
         self.memcached_socket = directory / "memcached.sock"
         self.shm = Path(tempfile.mkdtemp(prefix="nrc-bench-", dir="/dev/shm"))
         self.cluster = Cluster(directory / "cluster")
@@ -125,6 +129,7 @@ class Bench:
         master = self.pids["master"]
         children = Path(f"/proc/{master}/task/{master}/children")
         self.pids["nginx"] = int(wait_for(children.read_text, "a worker").split()[0])
+        browser.warm(self)
         return self
 
     def __exit__(self, *_):
@@ -147,6 +152,7 @@ class Bench:
         client, cluster = redis.Redis(port=self.redis_port), self.cluster.client()
         memcached = socket.socket(socket.AF_UNIX)
         memcached.connect(str(self.memcached_socket))
+        browser.fill(self, client, memcached)
         static = self.directory / "static"
         static.mkdir()
         for label, size in SIZES.items():
@@ -204,7 +210,7 @@ class Bench:
                         redis_cache_pass unix:{self.redis_socket}; redis_cache_key $uri;
                         redis_cache_timeout 2s;
                     }}
-                    {self._raw_locations()}
+                    {self._raw_locations()} {browser.locations(self, self.lua)}
                     location /place/ {{
                         redis_cache unix:{self.redis_socket}; redis_cache_key $uri;
                         redis_cache_timeout 2s; proxy_pass http://127.0.0.1:1;
@@ -221,7 +227,7 @@ class Bench:
                         set $memcached_key $uri; memcached_pass memcached;
                         memcached_buffer_size 16k;
                     }}
-                    location /lua/ {{ content_by_lua_block {{ {LUA.replace("REDIS", str(self.redis_socket))} }} }}
+                    location /lua/ {{ content_by_lua_block {{ {self.lua} }} }}
                     location /proxy/ {{
                         proxy_pass http://127.0.0.1:{self.port}/static/;
                         proxy_cache bench; proxy_cache_valid 1h;
@@ -261,10 +267,11 @@ class Bench:
             stats = client.info("stats")
             return stats["total_reads_processed"], stats["total_commands_processed"]
 
-    def wrk(self, path, keys, connections, seconds):
+    def wrk(self, path, keys, connections, seconds, headers=()):
         script = self.directory / "keys.lua"
+        fields = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers)
         script.write_text(
-            f"local n = {keys}\nmath.randomseed(7)\n"
+            f"local n = {keys}\nmath.randomseed(7)\n{fields}"
             f'request = function() return wrk.format("GET", "{path}/" .. math.random(0, n - 1)) end'
         )
         command = [
@@ -277,7 +284,7 @@ class Bench:
     def measure(self, way: Way, label: str, keys: int, connections: int, seconds: float) -> dict:
         helper = way.helper
         before = self.cpu("nginx"), self.cpu(helper) if helper else 0, self.reads_and_commands()
-        result = self.wrk(f"{way.prefix}/{label}", keys, connections, seconds)
+        result = self.wrk(f"{way.prefix}/{label}", keys, connections, seconds, way.headers)
         after = self.cpu("nginx"), self.cpu(helper) if helper else 0, self.reads_and_commands()
         requests = max(result["requests"], 1)
         result["nginx"] = (after[0] - before[0]) * 1e6 / requests
@@ -293,26 +300,6 @@ def repeated(size: int) -> str:
     return "x" * size if size <= 2048 else "$part" * (size // 2048)
 
 
-def parse_wrk(out: str) -> dict:
-    def seconds(text):
-        found = re.match(r"([\d.]+)(us|ms|s|m)", text)
-        if not found:
-            return float("nan")
-        number, unit = found.groups()
-        return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[unit]
-
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    errors = re.search(r"Socket errors: (.*)", out)
-    return {
-        "requests": int(re.search(r"(\d+) requests in", out).group(1)),
-        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-        "p50": seconds(re.search(r"50%\s+(\S+)", out).group(1)),
-        "p99": seconds(re.search(r"99%\s+(\S+)", out).group(1)),
-        "bad": int(bad.group(1)) if bad else 0,
-        "errors": errors.group(1) if errors else "",
-    }
-
-
 def rounds(bench, ways, label, keys, connections, options):
     """Medians of interleaved rounds, by name of the way."""
     found = {way.name: [] for way in ways}
@@ -325,18 +312,6 @@ def rounds(bench, ways, label, keys, connections, options):
     median = lambda results, key: statistics.median(result[key] for result in results)  # noqa: E731
     keys_of = ["rate", "p50", "p99", "nginx", "helper", "reads", "commands"]
     return {name: {key: median(results, key) for key in keys_of} for name, results in found.items()}
-
-
-def table(title, medians):
-    print(f"\n### {title}\n")
-    print("| way to answer | requests/s | p50 ms | p99 ms | nginx CPU us | server CPU us | reads of Redis a request |")
-    print("|---|---|---|---|---|---|---|")
-    for name, result in medians.items():
-        print(
-            f"| {name} | {result['rate']:,.0f} | {result['p50'] * 1e3:.2f} | {result['p99'] * 1e3:.2f}"
-            f" | {result['nginx']:.1f} | {result['helper']:.1f} | {result['reads']:.2f} |"
-        )
-    sys.stdout.flush()
 
 
 def hanging(bench, seconds):
@@ -359,13 +334,6 @@ def hanging(bench, seconds):
             print(f"| {state} | {prefix[1:]} | {other['p50'] * 1e3:.2f} | {other['p99'] * 1e3:.2f} |")
 
 
-def machine():
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    version = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip()
-    print(f"{os.cpu_count()} cores ({cpu.group(1) if cpu else 'unknown'}), {version}, "
-          f"Linux {os.uname().release.split('-')[0]}; one worker, wrk on the other core.")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -380,6 +348,11 @@ def main():
         for label in SIZES:
             found[label] = rounds(bench, ways, label, KEYS[label], 64, options)
             table(f"{label}, {KEYS[label]} keys, 64 connections, unix socket", found[label])
+        with redis.Redis(port=bench.redis_port) as client:
+            seen = [way for way in browser.WAYS if options.only in way.name]
+            for label in browser.SIZES if seen else ():
+                medians = rounds(bench, seen, label, browser.KEYS, 64, options)
+                browser.table(bench, client, label, medians)
         table("A miss, 1k, 64 connections", rounds(bench, MISSES, "1k", 1000, 64, options))
         if not options.quick:
             found["hot"] = rounds(bench, ways, "16k", 1, 64, options)

@@ -18,10 +18,11 @@ PURE = {
     "variants": "",
     "key": "reason",
     "http": "key reason",
+    "coder": "http",
     "entry": "http reason",
     "redis": "fault parking reason",
-    "policy": "entry http reason redis",
-    "config": "http key policy reason redis",
+    "policy": "coder entry http reason redis",
+    "config": "coder http key policy reason redis",
     "engine": "config fault parking reason redis warnings",
 }
 

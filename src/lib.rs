@@ -13,6 +13,7 @@
 //! | [`engine`] | the event engine: servers, connections, replies, on any event loop |
 //! | [`parking`] | requests and writes that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page and back: the raw and the http form |
+//! | [`coder`] | a body to its coded form and back |
 //! | [`uses`] | how often pages were asked for that are not stored |
 //! | [`variants`] | how many variants of a page are stored |
 //! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
@@ -54,6 +55,7 @@
 //! `policy::store` decides whether, `policy::place` where, `entry::encode` how, and `redis::write` over
 //! what.
 
+pub mod coder;
 pub mod config;
 pub mod engine;
 pub mod entry;

@@ -93,7 +93,7 @@ words! {
         Timeout "timeout" "Redis did not answer within the time budget.";
         Closed "closed" "Redis closed the connection in the middle of an answer.";
         Protocol "protocol" "What came back is not a reply of Redis to this query.";
-        TooLarge "too_large" "The stored value is larger than redis_cache_max_size.";
+        TooLarge "too_large" "The stored value, or the page that it decodes to, is larger than redis_cache_max_size.";
         WrongType "wrong_type" "The key holds something that is not a string.";
         NoAuth "noauth" "Redis wants a user or password, or refused the given one.";
         NoPerm "noperm" "The Redis user may not run the command or read the key.";
@@ -113,6 +113,7 @@ words! {
         Overload "overload" "Too many lookups wait, or too much memory is held by values.";
         Entry "entry" "The stored value is not a page in the form that redis_cache_format names.";
         Truncated "truncated" "The stored page is shorter or longer than its own Content-Length.";
+        Coding "coding" "The stored page is damaged: its body is not what its Content-Encoding says.";
         Version "version" "The stored page has a form newer than this module.";
         Pickle "pickle" "The stored value is a Python pickle, not a page.";
         Internal "internal" "nginx ran out of memory while it handled the lookup.";
@@ -205,6 +206,7 @@ impl Reason {
             | Self::Overload
             | Self::Entry
             | Self::Truncated
+            | Self::Coding
             | Self::Version
             | Self::Pickle
             | Self::Internal => Status::Error,

@@ -21,6 +21,8 @@ fuzz_target!(|value: &[u8]| {
         hashed_text: Some(b"text"),
         accept_encoding: Some(b"gzip"),
         gunzip: false,
+        decodes: true,
+        range: false,
         indexed: &[],
         cookies_are_in_key: false,
         ignores_vary: false,

@@ -310,6 +310,7 @@ const CACHE: &[Directive] = &[
         action: Level(store_setters::valid),
     },
     store_directives::HEURISTIC,
+    store_directives::COMPRESS,
     store_directives::AUTHORIZATION,
     Directive {
         name: c"redis_cache_no_store",

@@ -9,7 +9,7 @@ use super::upstream::{Target, UpstreamSettings};
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::{Hash, KeyShape};
-use crate::policy::{Invalidates, StoreRules};
+use crate::policy::{Compress, Invalidates, StoreRules};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::upstream::Upstream;
 
@@ -79,6 +79,8 @@ pub struct Plan {
     pub status_header: bool,
     /// `redis_cache_store on`, and its rules.
     pub store: Option<StoreRules>,
+    /// `redis_cache_compress`.
+    pub compress: Option<Compress>,
     /// `redis_cache_authorization`.
     pub authorization: bool,
     /// `redis_cache_no_store`.
@@ -149,9 +151,8 @@ impl Plan {
         let format = settings.format.unwrap_or_default();
         let (key_source, key_shape) = key(settings, format);
         let store = settings.store.unwrap_or(false);
-        let authorization = settings.authorization.unwrap_or(false);
         if format == Format::Raw {
-            may_be_raw(store, authorization)?;
+            may_be_raw(settings)?;
         }
         Ok(Self {
             door,
@@ -176,7 +177,8 @@ impl Plan {
             bypass: settings.bypass.clone().unwrap_or_default(),
             status_header: settings.status_header.unwrap_or(false),
             store: store.then(|| store_rules(settings)),
-            authorization,
+            compress: settings.compress.clone().flatten(),
+            authorization: settings.authorization.unwrap_or(false),
             no_store: settings.no_store.clone().unwrap_or_default(),
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
             hidden: settings.hidden.clone().unwrap_or_default(),
@@ -192,18 +194,21 @@ impl Plan {
 }
 
 /// Whether the raw form can hold what is wanted of it.
-fn may_be_raw(store: bool, authorization: bool) -> Result<(), String> {
-    if store {
-        return Err("redis_cache_store on needs redis_cache_format http: the raw form has no \
-            place for the type, the header and the age of an answer"
-            .to_owned());
-    }
-    if authorization {
-        return Err("redis_cache_authorization on needs redis_cache_format http: a page in the \
-            raw form cannot say that it is for everybody"
-            .to_owned());
-    }
-    Ok(())
+fn may_be_raw(settings: &Settings) -> Result<(), String> {
+    let (wanted, why) = if settings.store == Some(true) {
+        ("store on", "the raw form has no place for the type, the header and the age of an answer")
+    } else if settings.authorization == Some(true) {
+        ("authorization on", "a page in the raw form cannot say that it is for everybody")
+    } else if let Some(Some(compress)) = &settings.compress {
+        let coding = compress.coding.name();
+        return Err(format!(
+            "redis_cache_compress {coding} needs redis_cache_format http: a page in the raw form \
+             cannot say that it is coded"
+        ));
+    } else {
+        return Ok(());
+    };
+    Err(format!("redis_cache_{wanted} needs redis_cache_format http: {why}"))
 }
 
 /// Whether the blocking engine can ask an upstream.
@@ -241,6 +246,7 @@ fn store_rules(settings: &Settings) -> StoreRules {
         revalidate: settings.revalidate.unwrap_or(false),
         keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
         cookies_are_in_key: matches!(settings.cookies, Some(Some(_))),
+        codes: matches!(settings.compress, Some(Some(_))),
     }
 }
 

@@ -8,7 +8,7 @@ use super::upstream::Target;
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::Hash;
-use crate::policy::{Heuristic, Ignored, Invalidates, Validity};
+use crate::policy::{Compress, Heuristic, Ignored, Invalidates, Validity};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Secret;
 
@@ -115,6 +115,8 @@ settings! {
     valid: Vec<(Validity, Duration)>,
     /// `redis_cache_heuristic`; the inner `None` is `off`.
     heuristic: Option<Heuristic>,
+    /// `redis_cache_compress`; the inner `None` is `off`.
+    compress: Option<Compress>,
     /// `redis_cache_authorization`.
     authorization: bool,
     /// `redis_cache_no_store`.

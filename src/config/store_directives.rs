@@ -19,6 +19,26 @@ pub(super) const HEURISTIC: Directive = Directive {
     action: Level(store_setters::heuristic),
 };
 
+pub(super) const COMPRESS: Directive = Directive {
+    name: c"redis_cache_compress",
+    arguments: "gzip|br [level=N] [min_length=SIZE] [types=TYPE,...] | off",
+    default: "off",
+    context: Context::Any,
+    arity: (1, 4),
+    help: "Codes a page once, when it is stored, in the place of nginx's `gzip` for every visitor. \
+        The one stored page is for all: who does not take the coding gets it decoded. `level` is 1 \
+        to 9 of gzip (6) and 1 to 11 of br (5); shorter bodies than `min_length` (0 to 8m, 1k), \
+        other types than `types` (those of text; `*` is all) and what does not shrink by a tenth \
+        are stored as they came, and so is what is coded already or says `no-transform`. On a fill \
+        the application is asked for gzip if the client takes it, else for no coding, and \
+        `Vary: Accept-Encoding` makes no variants any more. `ETag` of the coded form is weak; a \
+        part (`Range`) is one of the decoded form. Bodies whose coding takes longer than a \
+        millisecond are coded by nginx's threads, or where it has none faster and less well. Leave \
+        it off where SSI, `sub_filter` or addition change the page: they need it decoded. Needs \
+        `redis_cache_format http`.",
+    action: Level(store_setters::compress),
+};
+
 pub(super) const AUTHORIZATION: Directive = Directive {
     name: c"redis_cache_authorization",
     arguments: "on|off",

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::setters::{add_conditions, first, on_or_off, once, ranged, wrong};
 use super::settings::Settings;
 use super::{Environment, value};
-use crate::policy::{Heuristic, Ignored, Validity, is_never_stored};
+use crate::coder;
+use crate::http::coding::Coding;
+use crate::http::is_token;
+use crate::policy::{Compress, Heuristic, Ignored, Types, Validity, is_never_stored};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -77,6 +80,62 @@ fn hundredths(text: &str) -> Result<u32, String> {
     let digits = text.strip_suffix('%').unwrap_or(text);
     let percent = value::number(digits).filter(|percent| (1..=100).contains(percent));
     percent.ok_or_else(|| wrong(text, "off or a whole number from 1% to 100%"))
+}
+
+pub(super) fn compress(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let (name, options) = arguments.split_first().ok_or("needs a coding")?;
+    let coding = Coding::ALL.into_iter().find(|coding| coding.name() == *name);
+    let found = match coding {
+        Some(coding) => Some(coded_by(coding, options)?),
+        None if *name == "off" && options.is_empty() => None,
+        None => return Err(wrong(name, "gzip, br, or off alone")),
+    };
+    once(&mut settings.compress, found)
+}
+
+fn coded_by(coding: Coding, options: &[&str]) -> Result<Compress, String> {
+    let (least, greatest, usual) = coder::levels(coding);
+    let (mut level, mut min_length, mut types) = (None, None, None);
+    for option in options {
+        match option.split_once('=') {
+            Some(("level", text)) => {
+                let found = value::number(text).and_then(|level| u8::try_from(level).ok());
+                let found = found.filter(|level| (least..=greatest).contains(level));
+                let allowed = || format!("a level of {} from {least} to {greatest}", coding.name());
+                once(&mut level, found.ok_or_else(|| wrong(text, &allowed()))?)?;
+            }
+            Some(("min_length", text)) => {
+                let allowed = "a size of at most 8m";
+                once(&mut min_length, ranged(text, value::size, 0, 8 << 20, allowed)?)?;
+            }
+            Some(("types", text)) => once(&mut types, types_of(text)?)?,
+            _ => return Err(wrong(option, "level=, min_length= or types=")),
+        }
+    }
+    Ok(Compress {
+        coding,
+        level: level.unwrap_or(usual),
+        min_length: min_length.unwrap_or(1 << 10),
+        types: types.unwrap_or(Types::Usual),
+    })
+}
+
+fn types_of(text: &str) -> Result<Types, String> {
+    if text == "*" {
+        return Ok(Types::All);
+    }
+    let is_type = |name: &str| {
+        name.split_once('/').is_some_and(|(kind, own)| is_token(kind) && is_token(own))
+    };
+    let names: Vec<String> = text.split(',').map(str::to_ascii_lowercase).collect();
+    match names.iter().all(|name| is_type(name)) {
+        true => Ok(Types::These(names)),
+        false => Err(wrong(text, "types with commas between them, or *")),
+    }
 }
 
 pub(super) fn authorization(

@@ -23,9 +23,14 @@ impl Memory {
         self.used.get() >= self.limit
     }
 
+    /// How many bytes may be taken in.
+    pub fn room(&self) -> usize {
+        self.limit.saturating_sub(self.used.get())
+    }
+
     /// Whether so many bytes may be taken in.
     pub fn has_room_for(&self, size: usize) -> bool {
-        self.used.get().saturating_add(size) <= self.limit
+        size <= self.room()
     }
 
     /// Counts a value for as long as the result or one of its clones lives.

@@ -1,8 +1,8 @@
 //! A page, a marker or a tombstone to the stored value: the http form.
 
-use sfv::{DictSerializer, KeyRef, RefBareItem, StringRef};
+use sfv::{DictSerializer, KeyRef, RefBareItem, StringRef, TokenRef};
 
-use super::{LINE, Stored, decode, is_kept};
+use super::{LINE, OwnTag, Stored, decode, is_kept};
 use crate::http::hop_by_hop::HopByHop;
 use crate::http::{Field, field_values};
 use crate::reason::StoreReason;
@@ -27,6 +27,8 @@ pub struct Head<'a> {
     pub sie: i64,
     /// The text that was hashed into the key.
     pub key: Option<&'a [u8]>,
+    /// The page is coded by the cache: how the application's own ETag is.
+    pub coded: Option<OwnTag>,
 }
 
 impl Head<'_> {
@@ -73,6 +75,9 @@ impl Head<'_> {
                 _ = line
                     .bare_item(KeyRef::from_str(name).ok()?, sfv::Integer::try_from(time).ok()?);
             }
+        }
+        if let Some(tag) = self.coded {
+            _ = line.bare_item(KeyRef::constant("coded"), TokenRef::from_str(tag.as_str()).ok()?);
         }
         if let Some(key) = self.key {
             let text =
@@ -129,6 +134,7 @@ mod tests {
         swr: 0,
         sie: 0,
         key: None,
+        coded: None,
     };
 
     fn field(name: &'static str, value: &'static [u8]) -> Field<'static> {
@@ -186,16 +192,18 @@ mod tests {
             stored in 0..4_000_000_000_000_i64,
             times in prop::array::uniform3(0..2_000_000_000_i64),
             key in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
+            coded in prop::option::of(prop::sample::select(vec![OwnTag::Strong, OwnTag::Weak])),
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5),
         ) {
             let [fresh, swr, sie] = times;
-            let head = Head { stored, fresh, swr, sie, key: key.as_deref(), ..HEAD };
+            let head = Head { stored, fresh, swr, sie, key: key.as_deref(), coded, ..HEAD };
             let fields = || values.iter().map(|value| Field { name: "X-A", value });
             let Ok(bytes) = head.encode(fields(), &[]) else { return Ok(()) };
             let Ok(Stored::Page(page)) = decode(&bytes) else { panic!("no page") };
             prop_assert_eq!(page.facts.stored, Some(stored));
             prop_assert_eq!(page.facts.fresh, Some(fresh));
             prop_assert_eq!(&page.facts.key, &key);
+            prop_assert_eq!(page.facts.coded, coded);
             let wanted: Vec<_> = values.iter().map(|value| value.trim_ascii()).collect();
             let found: Vec<_> = page.fields().iter().map(|field| field.value.trim_ascii()).collect();
             prop_assert_eq!(found, wanted);

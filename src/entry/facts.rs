@@ -17,6 +17,25 @@ pub const LINE: &str = "Redis-Cache";
 /// The version of the stored form that this module reads and writes.
 const VERSION: i64 = 1;
 
+/// How the application's own ETag is, of a page that a cache has coded: that of the coded form is weak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnTag {
+    /// Strong: the `W/` is the cache's.
+    Strong,
+    /// Weak, or there is none.
+    Weak,
+}
+
+impl OwnTag {
+    /// The word in the line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strong => "strong",
+            Self::Weak => "weak",
+        }
+    }
+}
+
 /// What the line says; everything is absent where there is no line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -30,6 +49,8 @@ pub struct Facts {
     pub marker: Option<(Vec<String>, String)>,
     /// A tombstone.
     pub gone: bool,
+    /// A cache has coded the page: how the application's own ETag is.
+    pub coded: Option<OwnTag>,
 }
 
 impl Facts {
@@ -52,8 +73,8 @@ impl Facts {
         if line.has_wrong_type {
             return Err(Reason::Entry);
         }
-        let Line { stored, fresh, key, gone, .. } = line;
-        Ok(Self { stored, fresh, key, marker, gone })
+        let Line { stored, fresh, key, gone, coded, .. } = line;
+        Ok(Self { stored, fresh, key, marker, gone, coded })
     }
 }
 
@@ -67,6 +88,7 @@ struct Line {
     vary: Option<Vec<String>>,
     generation: Option<String>,
     gone: bool,
+    coded: Option<OwnTag>,
     has_wrong_type: bool,
 }
 
@@ -86,6 +108,11 @@ impl Line {
             "key" => {
                 let bytes = text.map(str::as_bytes).or(item.as_byte_sequence());
                 put(&mut self.key, bytes.map(<[u8]>::to_vec))
+            }
+            "coded" => {
+                let word = item.as_token().map(sfv::TokenRef::as_str);
+                let is_it = |tag: &OwnTag| Some(tag.as_str()) == word;
+                put(&mut self.coded, [OwnTag::Strong, OwnTag::Weak].into_iter().find(is_it))
             }
             "vary" => false,
             _ => true,
@@ -130,7 +157,7 @@ impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
             self.line.vary = Some(Vec::new());
         }
         self.line.has_wrong_type |=
-            ["v", "stored", "fresh", "gen", "gone", "key"].contains(&self.name);
+            ["v", "stored", "fresh", "gen", "gone", "key", "coded"].contains(&self.name);
         Ok(Names { line: self.line, counts: self.name == "vary" })
     }
 }
@@ -207,6 +234,10 @@ mod tests {
             "v=1, vary=\"a\", gen=\"g\"",
             "v=1, gone",
             "v=1, key=token",
+            "v=1, coded",
+            "v=1, coded=\"weak\"",
+            "v=1, coded=other",
+            "v=1, coded=(weak)",
             "v=1,, fresh=1",
         ] {
             assert_eq!(Facts::parse(line.as_bytes()), Err(Reason::Entry), "{line}");
@@ -223,5 +254,6 @@ mod tests {
         assert_eq!((facts.stored, facts.fresh), (Some(5), Some(7)));
         let key = Facts::parse(b"v=1, key=:AP8=:").unwrap().key;
         assert_eq!(key.as_deref(), Some(&b"\x00\xff"[..]));
+        assert_eq!(Facts::parse(b"v=1, coded=weak").unwrap().coded, Some(OwnTag::Weak));
     }
 }

@@ -3,13 +3,15 @@
 //! What Redis returns is untrusted. A value that is not of its form is an error with a reason,
 //! and the application answers.
 
+mod coded;
 mod encode;
 mod facts;
 
 use std::mem::MaybeUninit;
 
+pub use coded::code_fields;
 pub use encode::{Head, marker, tombstone};
-pub use facts::{Facts, LINE};
+pub use facts::{Facts, LINE, OwnTag};
 
 use crate::http::hop_by_hop::HopByHop;
 use crate::http::{Field, date_millis, field_values};
@@ -90,14 +92,19 @@ impl<'a> Page<'a> {
 
 impl<'a> Page<'a> {
     /// Takes the fields of a 304 over (RFC 9111 section 3.2): each replaces those of its name.
-    /// Fields that speak of the body stay, since it is the stored one.
+    /// Fields that speak of the body stay, since it is the stored one; of a page that a cache has
+    /// coded so does the ETag, which the 304 has said to be that of the same page.
     pub fn update(&mut self, received: &[Field<'a>]) {
         const OF_THE_BODY: [&str; 4] =
             ["content-length", "content-encoding", "content-range", "content-type"];
         let hop_by_hop = HopByHop::of(field_values(received, "connection"));
+        let is_coded = self.facts.coded.is_some();
+        let is_of_coded =
+            |field: &Field<'a>| is_coded && (field.is("etag") || coded::is_digest(field));
         let is_taken = |field: &&Field<'a>| {
             is_kept(field, &hop_by_hop)
                 && !field.is(LINE)
+                && !is_of_coded(field)
                 && !OF_THE_BODY.iter().any(|name| field.is(name))
         };
         let taken: Vec<Field<'a>> = received.iter().filter(is_taken).copied().collect();

@@ -23,6 +23,8 @@ pub struct CacheControl {
     pub for_authorized: bool,
     /// `must-understand`.
     pub must_understand: bool,
+    /// `no-transform`.
+    pub no_transform: bool,
     /// `must-revalidate`, `proxy-revalidate`, or `s-maxage`, which implies it: never stale.
     pub must_revalidate: bool,
     /// `s-maxage`.
@@ -80,6 +82,7 @@ impl CacheControl {
             }
             "no-cache" => self.no_cache = true,
             "must-understand" => self.must_understand = true,
+            "no-transform" => self.no_transform = true,
             "proxy-revalidate" => self.must_revalidate = true,
             "must-revalidate" => {
                 self.must_revalidate = true;
@@ -147,7 +150,7 @@ impl RequestControl {
 }
 
 /// The directives that are known.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "max-age",
     "s-maxage",
     "no-cache",
@@ -157,6 +160,7 @@ const NAMES: [&str; 13] = [
     "must-revalidate",
     "proxy-revalidate",
     "must-understand",
+    "no-transform",
     "stale-while-revalidate",
     "stale-if-error",
     "only-if-cached",

@@ -3,13 +3,39 @@
 
 use super::list_members;
 
+/// A content coding that the cache itself can do and undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// `gzip`, or its old name `x-gzip` (RFC 9110 section 8.4.1.3).
+    Gzip,
+    /// `br` (RFC 7932).
+    Br,
+}
+
+impl Coding {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Gzip, Self::Br];
+
+    /// Its name in Content-Encoding.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Br => "br",
+        }
+    }
+
+    fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|coding| same(name, coding.name().as_bytes()))
+    }
+}
+
 /// The content coding of a stored page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored<'a> {
     /// None.
     Identity,
-    /// `gzip` or its old name `x-gzip`.
-    Gzip,
+    /// One that the cache can undo.
+    Known(Coding),
     /// One other coding.
     Other(&'a [u8]),
     /// Several codings on top of each other.
@@ -22,8 +48,7 @@ pub fn stored<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Stored<'a> {
         lines.flat_map(list_members).filter(|name| !name.eq_ignore_ascii_case(b"identity"));
     match (codings.next(), codings.next()) {
         (None, _) => Stored::Identity,
-        (Some(name), None) if is_gzip(name) => Stored::Gzip,
-        (Some(name), None) => Stored::Other(name),
+        (Some(name), None) => Coding::named(name).map_or(Stored::Other(name), Stored::Known),
         (Some(_), Some(_)) => Stored::Several,
     }
 }
@@ -36,12 +61,23 @@ pub fn accepts(accept_encoding: Option<&[u8]>, coding: &[u8]) -> bool {
         let mut parts = member.split(|&byte| byte == b';');
         let name = parts.next().unwrap_or_default().trim_ascii();
         let admitted = !parts.any(is_zero_weight);
-        if name.eq_ignore_ascii_case(coding) || (is_gzip(name) && is_gzip(coding)) {
+        if same(name, coding) {
             return admitted;
         }
         by_star |= name == b"*" && admitted;
     }
     by_star
+}
+
+/// What a fill asks the application for, for the pages of all clients: `gzip` where this one takes it,
+/// else no coding at all.
+pub fn to_ask_for(accept_encoding: Option<&[u8]>) -> Option<&'static [u8]> {
+    accepts(accept_encoding, b"gzip").then_some(b"gzip")
+}
+
+/// Whether two names are those of one coding.
+fn same(name: &[u8], other: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(other) || (is_gzip(name) && is_gzip(other))
 }
 
 fn is_gzip(name: &[u8]) -> bool {
@@ -68,5 +104,16 @@ mod tests {
         assert!(!yes("gzip;q=0") && !yes("gzip; Q=0.00") && !yes("") && !yes("br, identity"));
         assert!(!yes("gzip;q=0, *") && !yes("*, gzip;q=0") && !yes("*;q=0") && !yes("gzipped"));
         assert!(!accepts(None, b"gzip"));
+    }
+
+    #[test]
+    fn names() {
+        let of = |value: &'static str| stored([value.as_bytes()].into_iter());
+        assert_eq!(of("X-GZip"), Stored::Known(Coding::Gzip));
+        assert_eq!(of("identity, br"), Stored::Known(Coding::Br));
+        assert_eq!(of("zstd"), Stored::Other(b"zstd"));
+        assert_eq!((of("gzip, br"), of("")), (Stored::Several, Stored::Identity));
+        assert_eq!(to_ask_for(Some(b"br, x-gzip;q=0.1")), Some(&b"gzip"[..]));
+        assert_eq!((to_ask_for(Some(b"br")), to_ask_for(None)), (None, None));
     }
 }

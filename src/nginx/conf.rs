@@ -8,6 +8,7 @@ use ngx::http::{HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf};
 
 use super::Module;
 use super::io::resolver::Resolver;
+use super::io::threads::Threads;
 use super::io::tls::TlsContext;
 use super::io::zone::Zone;
 use crate::config::{Connections, Plan, Settings, UpstreamSettings};
@@ -32,6 +33,10 @@ pub(in crate::nginx) struct MainConf {
     pub looks_up_in_place: bool,
     /// Whether any location stores, or is purged.
     pub stores: bool,
+    /// Whether any location codes pages.
+    pub codes: bool,
+    /// nginx's threads, where pages are coded.
+    pub threads: Option<Threads>,
     /// The place of nginx's gunzip filter among the modules' configurations.
     pub gunzip_index: Option<usize>,
     /// Answers of the resolver that are not taken up yet.

@@ -28,6 +28,7 @@ use ngx::ffi::{
 use ngx::http::{HttpModule, HttpModuleLocationConf, HttpModuleMainConf};
 
 use self::http::{filter, variables};
+use self::io::threads::Threads;
 use self::io::zone::Zone;
 use self::setup::{checks, commands, parse, phases};
 use self::sys::{NAME, layout, rc};
@@ -120,6 +121,9 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         main.zone = Zone::request(cf);
         if main.zone.is_none() {
             return rc::ERROR;
+        }
+        if main.codes {
+            main.threads = Threads::request(cf);
         }
         filter::register(main);
     }

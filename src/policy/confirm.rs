@@ -1,7 +1,7 @@
 //! The application confirmed a stored page with 304: what becomes of the page (RFC 9111 sections 3.2
 //! and 4.3).
 
-use super::{Received, Reuse, Storable, StoreRules, age_of, store};
+use super::{Form, Received, Reuse, Storable, StoreRules, age_of, store};
 use crate::entry::Page;
 use crate::http::freshness::{initial_age, seconds};
 use crate::http::{Field, field_value};
@@ -21,8 +21,8 @@ pub struct Confirmation<'a> {
     pub asked: i64,
     /// When the head of the 304 was there, likewise.
     pub arrived: i64,
-    /// The client itself takes the content coding of the page.
-    pub coding_accepted: bool,
+    /// In which form the client gets the page.
+    pub form: Form,
 }
 
 /// Brings `page` up to what the 304 says: whether and how it is stored anew, and how it answers.
@@ -32,10 +32,10 @@ pub fn confirm<'a>(
     rules: &StoreRules,
     request_has: impl Fn(&str) -> bool,
 ) -> (Result<Storable, StoreReason>, Reuse) {
-    let Confirmation { received, date, asked, arrived, coding_accepted } = *confirmation;
+    let Confirmation { received, date, asked, arrived, form } = *confirmation;
     if !names(page, received) {
         let age = age_of(page, arrived);
-        return (Err(StoreReason::Kept), Reuse { age, ttl: None, coding_accepted });
+        return (Err(StoreReason::Kept), Reuse { age, ttl: None, form });
     }
     let mut received = received.to_vec();
     if field_value(&received, "date").is_none() {
@@ -48,7 +48,7 @@ pub fn confirm<'a>(
     let judged = store(&answer, rules, request_has);
     let age = Some(seconds(initial_age(&fields, asked, arrived)));
     let ttl = judged.as_ref().ok().map(|page| seconds(page.fresh.saturating_sub(page.age)));
-    (judged, Reuse { age, ttl, coding_accepted })
+    (judged, Reuse { age, ttl, form })
 }
 
 /// Whether the ETag of the 304, if it has one, is that of the stored page (RFC 9111 section
@@ -82,13 +82,14 @@ mod tests {
         let received: Vec<_> = received.iter().map(field).collect();
         let (asked, arrived) = (NOW - 10, NOW);
         let confirmation =
-            Confirmation { received: &received, date: DATE, asked, arrived, coding_accepted: true };
+            Confirmation { received: &received, date: DATE, asked, arrived, form: Form::Stored };
         let rules = StoreRules {
             valid: Vec::new(),
             heuristic: None,
             ignored: Ignored::default(),
             revalidate: true,
             cookies_are_in_key: false,
+            codes: false,
             keep: Duration::ZERO,
         };
         let (stored, reuse) = confirm(&mut page, &confirmation, &rules, |_| false);
@@ -96,7 +97,7 @@ mod tests {
     }
 
     fn reuse(age: u64, ttl: Option<u64>) -> Reuse {
-        Reuse { age: Some(age), ttl, coding_accepted: true }
+        Reuse { age: Some(age), ttl, form: Form::Stored }
     }
 
     #[test]

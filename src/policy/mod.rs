@@ -3,6 +3,7 @@
 //! ([`fill()`]) and the answer ([`store()`], [`confirm()`]) say, and where does it go ([`place()`])?
 
 mod age;
+mod compress;
 mod confirm;
 mod fill;
 mod look_up;
@@ -13,11 +14,12 @@ mod status;
 mod store;
 
 pub use age::{age_of, freshness_of};
+pub use compress::{Compress, Types};
 pub use confirm::{Confirmation, confirm};
 pub use fill::{FillFacts, fill};
 pub use look_up::{Purge, RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};
-pub use reuse::{ClientFacts, Reuse, Stale, Verdict, reuse};
+pub use reuse::{ClientFacts, Form, Reuse, Stale, Verdict, reuse};
 pub use rules::{Heuristic, Ignored, Invalidates, StoreRules, Validity};
 pub use status::{has_no_body, invalidates, is_never_stored};
-pub use store::{Received, Storable, has_validator, store};
+pub use store::{Received, Storable, has_validator, is_to_stay_as_it_is, store};

@@ -52,6 +52,8 @@ pub struct LookedUp<'a> {
     pub reason: Option<Reason>,
     /// How long ago it began.
     pub age: Duration,
+    /// As in [`StoreRules`](super::StoreRules).
+    pub codes: bool,
 }
 
 /// What is written for a page that is complete. A page that varies on Accept-Encoding alone needs no
@@ -64,7 +66,12 @@ pub fn place(
     random: impl FnOnce() -> Option<String>,
 ) -> Result<Write, StoreReason> {
     let (key, ttl) = (lookup.key.to_vec(), storable.ttl);
-    let (first, known) = (lookup.known.first.clone(), lookup.known.variant.as_ref());
+    let first = lookup.known.first.clone();
+    // What once varied on the coding needs not, where one does for all clients.
+    let needs = |(variant, _): &&(Variant, Seen)| {
+        !lookup.codes || !variant.fields.iter().any(|name| name == "accept-encoding")
+    };
+    let known = lookup.known.variant.as_ref().filter(needs);
     if first == Seen::Nothing && lookup.age >= LATEST {
         return Err(StoreReason::Late);
     }
@@ -107,10 +114,20 @@ mod tests {
         reason: Reason,
         age: u64,
     ) -> Result<Write, StoreReason> {
+        placed_by(known, vary, reason, age, false)
+    }
+
+    fn placed_by(
+        known: &Known,
+        vary: &[&str],
+        reason: Reason,
+        age: u64,
+        codes: bool,
+    ) -> Result<Write, StoreReason> {
         let vary = vary.iter().map(|name| (*name).to_owned()).collect();
         let storable = Storable { age: 0, fresh: 1, swr: 0, sie: 0, ttl: 1, vary };
         let (age, reason) = (Duration::from_secs(age), Some(reason));
-        let lookup = LookedUp { key: b"k", known, reason, age };
+        let lookup = LookedUp { key: b"k", known, reason, age, codes };
         place(&lookup, &storable, b"page".to_vec(), |_| None, || Some("new".to_owned()))
     }
 
@@ -148,5 +165,17 @@ mod tests {
         let both = vec!["accept".to_owned(), "cookie".to_owned()];
         let wanted = Variant::new(b"k", both, "new".to_owned(), |_| None).key;
         assert_eq!(key.as_bytes(), wanted);
+    }
+
+    #[test]
+    fn a_marker_that_names_the_coding_is_left_where_one_does_for_all() {
+        let fields = vec!["accept".to_owned(), "accept-encoding".to_owned()];
+        let variant = Variant::new(b"k", fields, "old".to_owned(), |_| None);
+        let marked = known(Seen::value(b"marker"), Some((variant.clone(), Seen::Nothing)));
+        let (_, key) = key_of(&placed(&marked, &["accept"], Reason::Vary, 0)).unwrap();
+        assert_eq!(key.as_bytes(), variant.key);
+        let (_, key) = key_of(&placed_by(&marked, &["accept"], Reason::Vary, 0, true)).unwrap();
+        let wanted = Variant::new(b"k", vec!["accept".to_owned()], "new".to_owned(), |_| None);
+        assert_eq!(key.as_bytes(), wanted.key);
     }
 }

@@ -1,9 +1,10 @@
 //! May this stored page answer this request? RFC 9111 section 4, as far as a page that came
 //! whole out of Redis is concerned.
 
-use super::freshness_of;
+use super::{freshness_of, is_to_stay_as_it_is};
 use crate::entry::Page;
 use crate::http::cache_control::{CacheControl, RequestControl};
+use crate::http::coding::Coding;
 use crate::http::{coding, vary};
 use crate::reason::{Reason, Status};
 
@@ -17,6 +18,10 @@ pub struct ClientFacts<'a> {
     pub accept_encoding: Option<&'a [u8]>,
     /// nginx's `gunzip` is on in this location.
     pub gunzip: bool,
+    /// `redis_cache_compress`: pages are decoded for those who do not take their coding.
+    pub decodes: bool,
+    /// The client asks for a part of the page, which only the decoded form has.
+    pub range: bool,
     /// The fields that the marker of this page's key names; empty without a marker.
     pub indexed: &'a [String],
     /// `redis_cache_ignore_headers Vary`: a Vary that nobody indexed does not matter.
@@ -47,8 +52,19 @@ pub struct Reuse {
     pub age: Option<u64>,
     /// Seconds for which the page stays fresh; `None` where Redis alone limits it.
     pub ttl: Option<u64>,
-    /// The client itself takes the stored content coding; if not, nginx's `gunzip` undoes it.
-    pub coding_accepted: bool,
+    /// What is sent.
+    pub form: Form,
+}
+
+/// In which form a stored page is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is stored.
+    Stored,
+    /// Without its gzip, which nginx's `gunzip` undoes.
+    Gunzip,
+    /// Without this coding, which the cache undoes.
+    Decoded(Coding),
 }
 
 /// A page that is no longer fresh, or not fresh enough for the request.
@@ -57,7 +73,7 @@ pub struct Stale {
     /// Why it does not answer by itself; its status is [`Status::Expired`].
     pub reason: Reason,
     /// As in [`Reuse`].
-    pub coding_accepted: bool,
+    pub form: Form,
 }
 
 /// What `page` is to a request at `now` (milliseconds since 1970).
@@ -71,19 +87,16 @@ pub fn reuse(page: &Page<'_>, client: &ClientFacts<'_>, now: i64) -> Verdict {
         if satisfies(&client.control, age, ttl) { Ok((age, ttl)) } else { Err(Reason::Reload) }
     });
     match (fresh, selects(page, client)) {
-        (Ok((age, ttl)), Ok(coding_accepted)) => {
-            Verdict::Fresh(Reuse { age, ttl, coding_accepted })
-        }
-        (Err(reason), Ok(coding_accepted)) if reason.status() == Status::Expired => {
-            Verdict::Stale(Stale { reason, coding_accepted })
+        (Ok((age, ttl)), Ok(form)) => Verdict::Fresh(Reuse { age, ttl, form }),
+        (Err(reason), Ok(form)) if reason.status() == Status::Expired => {
+            Verdict::Stale(Stale { reason, form })
         }
         (Err(reason), _) | (Ok(_), Err(reason)) => Verdict::No(reason),
     }
 }
 
-/// Whether the page is one for this request, be it fresh or not; if so, whether the client itself
-/// takes its content coding.
-fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
+/// Whether the page is one for this request, be it fresh or not; if so, in which form.
+fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<Form, Reason> {
     let is_known = |name: &[u8]| {
         (client.cookies_are_in_key && name.eq_ignore_ascii_case(b"cookie"))
             || client.indexed.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
@@ -94,13 +107,31 @@ fn selects(page: &Page<'_>, client: &ClientFacts<'_>) -> Result<bool, Reason> {
     if client.authorization && !is_for_authorized(page) {
         return Err(Reason::NotPublic);
     }
-    match coding::stored(page.values("content-encoding")) {
-        coding::Stored::Identity => Ok(true),
-        coding::Stored::Gzip if coding::accepts(client.accept_encoding, b"gzip") => Ok(true),
-        coding::Stored::Gzip if client.gunzip => Ok(false),
-        coding::Stored::Other(name) if coding::accepts(client.accept_encoding, name) => Ok(true),
+    let stored = coding::stored(page.values("content-encoding"));
+    let is_accepted = match stored {
+        coding::Stored::Identity => return Ok(Form::Stored),
+        coding::Stored::Known(coding) => {
+            coding::accepts(client.accept_encoding, coding.name().as_bytes())
+        }
+        coding::Stored::Other(name) => coding::accepts(client.accept_encoding, name),
+        coding::Stored::Several => false,
+    };
+    match stored {
+        coding::Stored::Known(coding)
+            if client.decodes && (client.range || !is_accepted) && may_be_decoded(page) =>
+        {
+            Ok(Form::Decoded(coding))
+        }
+        _ if is_accepted => Ok(Form::Stored),
+        coding::Stored::Known(Coding::Gzip) if client.gunzip => Ok(Form::Gunzip),
         _ => Err(Reason::Encoding),
     }
+}
+
+/// Whether the coding may be undone: one of the cache's own always, another's where Cache-Control does
+/// not say `no-transform` (RFC 9110 section 7.7).
+fn may_be_decoded(page: &Page<'_>) -> bool {
+    page.facts.coded.is_some() || !is_to_stay_as_it_is(page.fields())
 }
 
 /// Whether the page may answer a request with Authorization. Such a request could get another page
@@ -129,6 +160,8 @@ mod tests {
         hashed_text: None,
         accept_encoding: None,
         gunzip: false,
+        decodes: false,
+        range: false,
         indexed: &[],
         ignores_vary: false,
         cookies_are_in_key: false,
@@ -161,11 +194,10 @@ mod tests {
             };
             reuse(&page, client, 1_000_000)
         };
-        let stale =
-            |coding_accepted| Verdict::Stale(Stale { reason: Reason::Stale, coding_accepted });
+        let stale = |form| Verdict::Stale(Stale { reason: Reason::Stale, form });
         let gzip = "Content-Encoding: gzip\r\n";
-        assert_eq!(judged("", &CLIENT), stale(true));
-        assert_eq!(judged(gzip, &ClientFacts { gunzip: true, ..CLIENT }), stale(false));
+        assert_eq!(judged("", &CLIENT), stale(Form::Stored));
+        assert_eq!(judged(gzip, &ClientFacts { gunzip: true, ..CLIENT }), stale(Form::Gunzip));
         assert_eq!(judged(gzip, &CLIENT), Verdict::No(Reason::Stale));
         assert_eq!(judged("Vary: Cookie\r\n", &CLIENT), Verdict::No(Reason::Stale));
     }
@@ -184,7 +216,7 @@ mod tests {
         let at = |stored| format!("Redis-Cache: v=1, stored={stored}, fresh=5000\r\n");
         assert_eq!(
             try_reuse(&at(995_001), &CLIENT),
-            Ok(Reuse { age: Some(4), ttl: Some(0), coding_accepted: true })
+            Ok(Reuse { age: Some(4), ttl: Some(0), form: Form::Stored })
         );
         assert_eq!(try_reuse(&at(995_000), &CLIENT), Err(Reason::Stale));
         assert_eq!(try_reuse(&at(1_000_500), &CLIENT).unwrap().age, Some(0));
@@ -229,11 +261,11 @@ mod tests {
     fn codings_and_vary() {
         let accepts = |value| ClientFacts { accept_encoding: Some(value), ..CLIENT };
         let gzip = "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n";
-        assert!(try_reuse(gzip, &accepts(b"gzip")).unwrap().coding_accepted);
+        assert_eq!(try_reuse(gzip, &accepts(b"gzip")).unwrap().form, Form::Stored);
         assert_eq!(try_reuse(gzip, &CLIENT), Err(Reason::Encoding));
         assert_eq!(try_reuse(gzip, &accepts(b"gzip;q=0, *")), Err(Reason::Encoding));
         let gunzip = ClientFacts { gunzip: true, ..CLIENT };
-        assert!(!try_reuse(gzip, &gunzip).unwrap().coding_accepted);
+        assert_eq!(try_reuse(gzip, &gunzip).unwrap().form, Form::Gunzip);
         assert_eq!(try_reuse("Content-Encoding: br\r\n", &gunzip), Err(Reason::Encoding));
         assert!(try_reuse("Content-Encoding: br\r\n", &accepts(b"br")).is_ok());
         assert_eq!(
@@ -254,5 +286,26 @@ mod tests {
         let indexed = ["*".to_owned()];
         let star = ClientFacts { indexed: &indexed, ..CLIENT };
         assert_eq!(try_reuse("Vary: *\r\n", &star), Err(Reason::Vary));
+    }
+
+    #[test]
+    fn a_coding_that_can_be_undone_serves_everybody() {
+        let form = |head: &str, client| try_reuse(head, &client).map(|reuse| reuse.form);
+        let client = ClientFacts { decodes: true, ..CLIENT };
+        let accepts = |value| ClientFacts { accept_encoding: Some(value), ..client };
+        let (gzip, br) = ("Content-Encoding: x-gzip\r\n", "Content-Encoding: br\r\n");
+        assert_eq!(form(gzip, client), Ok(Form::Decoded(Coding::Gzip)));
+        assert_eq!(form(br, accepts(b"gzip, identity;q=0")), Ok(Form::Decoded(Coding::Br)));
+        assert_eq!(form(br, accepts(b"*")), Ok(Form::Stored));
+        let part = ClientFacts { range: true, ..accepts(b"br, gzip") };
+        assert_eq!(form(br, part), Ok(Form::Decoded(Coding::Br)));
+        assert_eq!(form("", part), Ok(Form::Stored));
+        assert_eq!(form("Content-Encoding: zstd\r\n", client), Err(Reason::Encoding));
+        assert_eq!(form("Content-Encoding: br, gzip\r\n", client), Err(Reason::Encoding));
+        let whole = "Cache-Control: No-Transform\r\nContent-Encoding: gzip\r\n";
+        assert_eq!(form(whole, client), Err(Reason::Encoding));
+        assert_eq!(form(whole, ClientFacts { range: true, ..accepts(b"gzip") }), Ok(Form::Stored));
+        let ours = format!("Redis-Cache: v=1, coded=weak\r\n{whole}");
+        assert_eq!(form(&ours, client), Ok(Form::Decoded(Coding::Gzip)));
     }
 }

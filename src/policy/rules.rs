@@ -64,6 +64,9 @@ pub struct StoreRules {
     pub revalidate: bool,
     /// `redis_cache_cookies`: the application was sent no other cookies than the key has.
     pub cookies_are_in_key: bool,
+    /// `redis_cache_compress`: one content coding does for all clients, so that pages do not vary on
+    /// Accept-Encoding.
+    pub codes: bool,
     /// `redis_cache_keep`.
     pub keep: Duration,
 }

@@ -74,7 +74,11 @@ pub fn store(
     if sets_cookie && !rules.ignored.set_cookie {
         return Err(StoreReason::SetCookie);
     }
-    let vary = if rules.ignored.vary { Vec::new() } else { vary_of(fields, rules, request_has)? };
+    let mut vary =
+        if rules.ignored.vary { Vec::new() } else { vary_of(fields, rules, request_has)? };
+    if rules.codes && !is_to_stay_as_it_is(fields) {
+        vary.retain(|name| name != "accept-encoding");
+    }
     let age = freshness::initial_age(fields, answer.asked, answer.arrived);
     let revalidated = rules.revalidate && has_validator(fields);
     let lifetime = match () {
@@ -97,6 +101,12 @@ pub fn store(
         return Err(StoreReason::Expired);
     }
     Ok(Storable { age, fresh: lifetime, swr, sie, ttl, vary })
+}
+
+/// Whether Cache-Control says `no-transform`: such an answer is neither coded nor decoded (RFC 9111
+/// section 5.2.2.6).
+pub fn is_to_stay_as_it_is(fields: &[Field<'_>]) -> bool {
+    CacheControl::parse(field_values(fields, "cache-control")).no_transform
 }
 
 /// Cache-Control and Expires, or CDN-Cache-Control in the place of both (RFC 9213 section 2.2).

@@ -140,6 +140,11 @@ impl Write {
         Self { steps: steps.into_iter().collect(), without_scripts: false, failed: None }
     }
 
+    /// The page, where it is one that is written.
+    pub fn page_mut(&mut self) -> Option<&mut Vec<u8>> {
+        self.steps.back_mut().map(|step| &mut step.value)
+    }
+
     /// Whether it invalidates.
     pub fn invalidates(&self) -> bool {
         self.steps.front().is_some_and(|step| step.guard == Guard::Always)

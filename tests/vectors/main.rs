@@ -57,6 +57,7 @@ macro_rules! bytes {
     };
 }
 
+mod coded;
 mod marker;
 mod request;
 
@@ -190,6 +191,7 @@ struct FactsVector {
     fresh: Option<i64>,
     key: Option<String>,
     key_base64: Option<String>,
+    coded: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -242,6 +244,8 @@ fn assert_http(name: &str, stored: &[u8], wanted: Result<PageVector, Reason>) {
     assert_eq!(page.facts.stored, wanted.facts.stored, "{name}");
     assert_eq!(page.facts.fresh, wanted.facts.fresh, "{name}");
     assert_eq!(page.facts.key, bytes!(wanted.facts, key, key_base64), "{name}");
+    let coded = page.facts.coded.map(|tag| tag.as_str().to_owned());
+    assert_eq!(coded, wanted.facts.coded, "{name}");
     for moment in wanted.freshness {
         let wanted = match moment.reason {
             Some(word) => Err(reason(&word)),

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import VECTORS
 
-from nginx_redis_cache import entry, fields, keys, request
+from nginx_redis_cache import coding, entry, fields, keys, request
 
 
 def vectors(name):
@@ -110,6 +110,17 @@ def test_variant(vector):
     key = entry.variant_key(data(vector, "key"), marker, header)
     assert key == data(vector, "variant_key")
     assert key.endswith(hashlib.sha256(data(vector, "hashed")).hexdigest().encode())
+
+
+@pytest.mark.parametrize("vector", vectors("coded"))
+def test_coded(vector):
+    def pairs(name):
+        return [(line["name"], line["value"]) for line in vector[name]]
+
+    assert coding.applies(pairs("headers")) == ("coded" in vector)
+    if "coded" in vector:
+        found = coding.coded_headers(vector["coding"], pairs("headers"))
+        assert found == (pairs("coded_headers"), vector["coded"])
 
 
 @pytest.mark.parametrize("vector", vectors("entry"))

@@ -3,14 +3,17 @@
 use ngx::ffi::{ngx_buf_t, ngx_chain_t};
 
 use crate::engine::memory::Share;
+use crate::entry;
+use crate::http::Field;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::chain;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::{Response, upstream};
-use crate::nginx::worker::writer;
-use crate::policy::Storable;
+use crate::nginx::worker::coding::{Recipe, Uncoded};
+use crate::nginx::worker::{coding, writer};
+use crate::policy::{Compress, Storable};
 use crate::reason::StoreReason;
 
 /// An answer that is being collected.
@@ -22,6 +25,7 @@ pub(in crate::nginx) struct Collecting {
     /// The length of the body, where the answer states it.
     stated: Option<usize>,
     share: Share,
+    recipe: Option<Recipe>,
 }
 
 impl Collecting {
@@ -33,7 +37,8 @@ impl Collecting {
     ) -> Result<Box<Self>, StoreReason> {
         let fields = response.to_store().ok_or(StoreReason::Internal)?;
         let page = (response.status, response.phrase());
-        let mut value = fill::head(lookup, &storable, page, &fields, &response.received)?;
+        let received = &response.received;
+        let mut value = fill::head(lookup, &storable, page, &fields, received, None)?;
         let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
         let stated = response.length();
         let expected = stated.unwrap_or(0);
@@ -43,14 +48,41 @@ impl Collecting {
         if !share.grow(value.len() + expected) || value.try_reserve_exact(expected).is_err() {
             return Err(StoreReason::Overload);
         }
+        let compress = lookup.plan().compress.as_ref();
+        let recipe = match compress.filter(|compress| compress.applies_to(&fields, received)) {
+            Some(compress) => Some(Self::recipe(lookup, response, &storable, fields, compress)?),
+            None => None,
+        };
         let head = value.len();
-        Ok(Box::new(Self { storable, value, head, stated, share }))
+        Ok(Box::new(Self { storable, value, head, stated, share, recipe }))
     }
 
-    /// Hands the page to Redis as it is.
+    /// How the page is coded: its head in the coded form is made now, while the answer is there.
+    fn recipe<'a>(
+        lookup: Lookup,
+        response: &Response<'a>,
+        storable: &Storable,
+        mut fields: Vec<Field<'a>>,
+        compress: &'static Compress,
+    ) -> Result<Recipe, StoreReason> {
+        let own = entry::code_fields(&mut fields, compress.coding, |bytes| response.keep(bytes));
+        let own = Some(own.ok_or(StoreReason::Internal)?);
+        let page = (response.status, response.phrase());
+        let head = fill::head(lookup, storable, page, &fields, &response.received, own)?;
+        Ok(Recipe { head, compress })
+    }
+
+    /// Hands the page to Redis.
     pub fn store(self, lookup: Lookup) -> Result<(), StoreReason> {
         let write = fill::place(lookup, &self.storable, self.value)?;
-        writer::fill(lookup, write, self.storable.ttl, self.share)
+        let ttl = self.storable.ttl;
+        match self.recipe {
+            Some(recipe) => {
+                let uncoded = Uncoded { write, head: self.head, recipe };
+                coding::code_and_fill(lookup, uncoded, ttl, self.share)
+            }
+            None => writer::fill(lookup, write, ttl, self.share),
+        }
     }
 
     fn add(&mut self, bytes: &[u8], max_size: usize) -> Result<(), StoreReason> {

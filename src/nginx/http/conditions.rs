@@ -71,11 +71,11 @@ pub(in crate::nginx) fn add_validators(
     request: Request,
     page: &Page<'_>,
 ) -> Result<(), OutOfMemory> {
-    for (name, lowercase, field) in [
-        ("If-None-Match", "if-none-match", "etag"),
-        ("If-Modified-Since", "if-modified-since", "last-modified"),
+    for (name, lowercase, validator) in [
+        ("If-None-Match", "if-none-match", page.own_etag()),
+        ("If-Modified-Since", "if-modified-since", page.value("last-modified")),
     ] {
-        if let Some(value) = page.value(field) {
+        if let Some(value) = validator {
             request.headers_in().push(name, Some(lowercase), value)?;
         }
     }

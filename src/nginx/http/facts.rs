@@ -154,6 +154,20 @@ impl Request {
         Ok(origin.uri(&self.target().ok_or(Reason::Internal)?).text())
     }
 
+    /// The Accept-Encoding of the client; an included part of another response cannot be in a coding
+    /// of its own.
+    pub fn accept_encoding<'a>(self) -> Option<Cow<'a, [u8]>> {
+        if !self.is_main() {
+            return None;
+        }
+        let mut lines = self.header_values("accept-encoding");
+        let first = lines.next()?;
+        if lines.next().is_none() {
+            return Some(first.into());
+        }
+        self.header("accept-encoding").map(Cow::Owned)
+    }
+
     /// Whether nginx's `gunzip` is on in the location of this request.
     pub fn gunzip_is_on(self) -> bool {
         let Some(at) = self.main_conf().and_then(|main| main.gunzip_index) else { return false };

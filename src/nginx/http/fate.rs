@@ -9,6 +9,7 @@ use crate::engine::memory::Held;
 use crate::entry::Page;
 use crate::nginx::sys::NAME;
 use crate::nginx::worker;
+use crate::policy::Form;
 use crate::reason::StoreReason;
 
 /// What becomes of the application's answer.
@@ -46,8 +47,8 @@ pub(in crate::nginx) struct Confirmable<'a> {
 /// That memory, while the application is asked.
 pub(in crate::nginx) struct StalePage {
     pub held: Held,
-    /// The client itself takes its content coding.
-    pub coding_accepted: bool,
+    /// In which form the client gets it.
+    pub form: Form,
 }
 
 impl Lookup {

@@ -1,7 +1,7 @@
 //! A request that is no hit goes on to the application: may its answer be stored, and how.
 
 use crate::engine::client::hash_of;
-use crate::entry::{Head, MAX_FIELDS};
+use crate::entry::{Head, MAX_FIELDS, OwnTag};
 use crate::http::Field;
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::fate::{Armed, Confirmable, Fate};
@@ -146,6 +146,7 @@ pub(in crate::nginx) fn head(
     (status, phrase): (u16, &[u8]),
     fields: &[Field<'_>],
     received: &[Field<'_>],
+    coded: Option<OwnTag>,
 ) -> Result<Vec<u8>, StoreReason> {
     let head = Head {
         status,
@@ -155,6 +156,7 @@ pub(in crate::nginx) fn head(
         swr: storable.swr,
         sie: storable.sie,
         key: lookup.key().and_then(|key| key.hashed_text.as_deref()),
+        coded,
     };
     head.encode(fields.iter().copied(), received)
 }
@@ -169,7 +171,8 @@ pub(in crate::nginx) fn place(
     let request = lookup.request();
     let placed = lookup.with_known(|known| {
         let (reason, age) = (lookup.reason(), lookup.began().elapsed());
-        let looked_up = LookedUp { key, known, reason, age };
+        let codes = lookup.plan().compress.is_some();
+        let looked_up = LookedUp { key, known, reason, age, codes };
         policy::place(
             &looked_up,
             storable,

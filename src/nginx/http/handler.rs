@@ -1,8 +1,6 @@
 //! A lookup: begin, park, resume, decide. Its two doors are the content handler of
 //! `redis_cache_pass`, here, and the phase handler of `redis_cache` in [`super::in_place`].
 
-use std::borrow::Cow;
-
 use ngx::ffi::{
     ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
     ngx_http_finalize_request, ngx_http_request_empty_handler, ngx_http_request_t,
@@ -32,8 +30,8 @@ pub(in crate::nginx) const CONTENT_HANDLER: ContentHandler = content_handler;
 enum Outcome<'a> {
     /// The body alone.
     Raw(&'a [u8]),
-    /// A page.
-    Page(Page<'a>, Reuse),
+    /// A page, and what is sent as its body.
+    Page(Page<'a>, Reuse, &'a [u8]),
     /// A page that the application may confirm.
     Stale(Page<'a>, Stale),
     /// The page varies: the variant is to be asked for.
@@ -144,9 +142,9 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             lookup.decide(Reason::Fresh);
             return Some(serve::raw(request, body));
         }
-        Outcome::Page(page, reuse) => {
+        Outcome::Page(page, reuse, body) => {
             lookup.decide(Decision::page(Reason::Fresh, &reuse));
-            return Some(serve::page(request, &page, &reuse, &lookup.plan().hidden));
+            return Some(serve::page(lookup, &page, &reuse, body));
         }
         Outcome::Varies(variant) => {
             lookup.note(asked);
@@ -157,14 +155,13 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             };
             return Some(fallback::leave(lookup, reason, None));
         }
-        Outcome::Stale(page, stale) => (stale.reason, Some((page, stale.coding_accepted))),
+        Outcome::Stale(page, stale) => (stale.reason, Some((page, stale.form))),
         Outcome::No(reason) => (reason, None),
     };
     lookup.note(asked);
-    let stale = stale.zip(lookup.take_value()).map(|((page, coding_accepted), held)| Confirmable {
-        page,
-        stale: StalePage { held, coding_accepted },
-    });
+    let stale = stale
+        .zip(lookup.take_value())
+        .map(|((page, form), held)| Confirmable { page, stale: StalePage { held, form } });
     Some(fallback::leave(lookup, reason, stale))
 }
 
@@ -185,12 +182,14 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
         (Ok(Stored::Marker { .. }), Asked::Variant(_)) => return Outcome::No(Reason::Entry),
         (Err(reason), _) => return Outcome::No(reason),
     };
-    let accept_encoding = accept_encoding(request);
+    let accept_encoding = request.accept_encoding();
     let plan = lookup.plan();
     let client = ClientFacts {
         hashed_text: lookup.key().and_then(|key| key.hashed_text.as_deref()),
         accept_encoding: accept_encoding.as_deref(),
         gunzip: request.gunzip_is_on(),
+        decodes: plan.compress.is_some(),
+        range: request.is_main() && request.is_get() && !request.raw().headers_in.range.is_null(),
         indexed: match asked {
             Asked::First => &[],
             Asked::Variant(variant) => &variant.fields,
@@ -201,22 +200,15 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
         control: if plan.request_control { request.control() } else { Default::default() },
     };
     match policy::reuse(&page, &client, now_millis()) {
-        Verdict::Fresh(reuse) => Outcome::Page(page, reuse),
-        Verdict::Stale(stale) => Outcome::Stale(page, stale),
+        Verdict::Fresh(reuse) => match serve::body(lookup, &page, reuse.form) {
+            Ok(body) => Outcome::Page(page, reuse, body),
+            Err(reason) => Outcome::No(reason),
+        },
+        // What could not be sent is not worth a confirmation.
+        Verdict::Stale(stale) => match serve::body(lookup, &page, stale.form) {
+            Ok(_) => Outcome::Stale(page, stale),
+            Err(_) => Outcome::No(stale.reason),
+        },
         Verdict::No(reason) => Outcome::No(reason),
     }
-}
-
-/// The Accept-Encoding of the client; an included part of another response cannot be in a coding
-/// of its own.
-fn accept_encoding<'a>(request: Request) -> Option<Cow<'a, [u8]>> {
-    if !request.is_main() {
-        return None;
-    }
-    let mut lines = request.header_values("accept-encoding");
-    let first = lines.next()?;
-    if lines.next().is_none() {
-        return Some(first.into());
-    }
-    request.header("accept-encoding").map(Cow::Owned)
 }

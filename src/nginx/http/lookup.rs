@@ -14,20 +14,19 @@ use std::time::{Duration, Instant};
 use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
 
 use crate::config::Plan;
-use crate::engine::memory::Held;
 use crate::fault::Fault;
 use crate::key::Key;
 use crate::nginx::conf::ActivePlan;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
+use crate::nginx::http::kept::Kept;
 use crate::nginx::http::rewrite::Sent;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{NAME, OutOfMemory};
 use crate::nginx::worker;
 use crate::parking::Ticket;
-use crate::policy::{Known, Reuse, Variant};
+use crate::policy::{Reuse, Variant};
 use crate::reason::Reason;
-use crate::redis::write::Seen;
 
 /// What was asked.
 #[derive(Clone)]
@@ -84,8 +83,7 @@ struct State {
     took: Cell<Option<Duration>>,
     server: RefCell<Option<Rc<str>>>,
     cause: RefCell<Option<Rc<str>>>,
-    value: RefCell<Option<Held>>,
-    known: RefCell<Option<Box<Known>>>,
+    kept: Kept,
     fate: RefCell<Fate>,
     sent: RefCell<Option<Sent>>,
     client_is_answered: Cell<bool>,
@@ -108,8 +106,7 @@ impl Lookup {
             took: Cell::new(None),
             server: RefCell::new(None),
             cause: RefCell::new(None),
-            value: RefCell::new(None),
-            known: RefCell::new(None),
+            kept: Kept::default(),
             fate: RefCell::new(Fate::Unasked),
             sent: RefCell::new(None),
             client_is_answered: Cell::new(false),
@@ -272,43 +269,9 @@ impl Lookup {
         fault.reason
     }
 
-    /// Keeps a value, and gives its bytes.
-    ///
-    /// # Safety
-    /// The bytes are not used after another value is kept or this one taken, nor after the
-    /// request's pool is freed.
-    pub unsafe fn keep<'a>(self, held: Held) -> &'a [u8] {
-        let (start, length) = (held.value.as_ptr(), held.value.len());
-        self.state().value.replace(Some(held));
-        // SAFETY: the value lives until then, as the caller guarantees; nothing writes to it.
-        unsafe { std::slice::from_raw_parts(start, length) }
-    }
-
-    /// Takes the value back that is kept.
-    pub fn take_value(self) -> Option<Held> {
-        self.state().value.take()
-    }
-
-    /// Remembers what was seen under the key that was `asked` for, for a fill that replaces it.
-    pub fn note(self, asked: &Asked) {
-        if self.plan().store.is_none() {
-            return;
-        }
-        let state = self.state();
-        let value = state.value.borrow();
-        let seen = value.as_ref().map_or(Seen::Nothing, |held| Seen::value(&held.value));
-        let mut known = state.known.borrow_mut();
-        let nothing = || Box::new(Known { first: Seen::Nothing, variant: None });
-        let known = known.get_or_insert_with(nothing);
-        match asked {
-            Asked::First => known.first = seen,
-            Asked::Variant(variant) => known.variant = Some((variant.clone(), seen)),
-        }
-    }
-
-    /// Runs `work` on what was noted.
-    pub fn with_known<T>(self, work: impl FnOnce(&Known) -> T) -> Option<T> {
-        self.state().known.borrow().as_deref().map(work)
+    /// The values that it holds; see [`super::kept`].
+    pub(super) fn kept(&self) -> &Kept {
+        &self.state().kept
     }
 
     /// What becomes of the application's answer; see [`super::fate`].

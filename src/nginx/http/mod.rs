@@ -1,9 +1,9 @@
 //! One request. [`post_read`] sees it first; [`handler`] and [`in_place`] are the two doors by which it
-//! is looked up, under a key of [`facts`] and [`origin`]; [`lookup`] is the life of that, [`fate`] that of
-//! its answer. A hit is sent by [`serve`]; everything else goes to the application by [`fallback`],
-//! prepared by [`fill`], [`conditions`] and [`rewrite`]. [`filter`] hands what is answered to
-//! [`answer`]: it is stored ([`collect`]), held ([`hold`]) or replaced ([`revalidate`]). [`variables`]
-//! tell of it.
+//! is looked up, under a key of [`facts`] and [`origin`]; [`lookup`] is the life of that, with the values
+//! that it holds ([`kept`]), [`fate`] that of its answer. A hit is sent by [`serve`]; everything else
+//! goes to the application by [`fallback`], prepared by [`fill`], [`conditions`] and [`rewrite`].
+//! [`filter`] hands what is answered to [`answer`]: it is stored ([`collect`]), held ([`hold`]) or
+//! replaced ([`revalidate`]). [`variables`] tell of it.
 
 pub(in crate::nginx) mod answer;
 pub(in crate::nginx) mod collect;
@@ -16,6 +16,7 @@ pub(in crate::nginx) mod filter;
 pub(in crate::nginx) mod handler;
 pub(in crate::nginx) mod hold;
 pub(in crate::nginx) mod in_place;
+pub(in crate::nginx) mod kept;
 pub(in crate::nginx) mod lookup;
 pub(in crate::nginx) mod origin;
 pub(in crate::nginx) mod post_read;

@@ -83,5 +83,5 @@ fn prepare_subrequest(request: Request, main: Request) -> Result<(), OutOfMemory
     let asks = lookup.is_some_and(Lookup::asks_to_confirm);
     let unwanted = |name: &[u8]| is_key_header(name) || (asks && is_validator(name));
     request.headers_in().remove_from_copy(unwanted)?;
-    lookup.map_or(Ok(()), |lookup| rewrite::give_cookies(lookup, request))
+    lookup.map_or(Ok(()), |lookup| rewrite::give_fields(lookup, request))
 }

@@ -11,7 +11,7 @@ use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{OutOfMemory, now_millis, rc};
 use crate::nginx::worker::writer;
-use crate::policy::{Confirmation, Reuse, Storable};
+use crate::policy::{Confirmation, Form, Reuse, Storable};
 use crate::reason::{Reason, StoreReason};
 use crate::{entry, policy};
 
@@ -34,7 +34,7 @@ pub(in crate::nginx) fn confirm(
         date: response.date_of_arrival()?,
         asked: armed.asked,
         arrived: now_millis(),
-        coding_accepted: stale.coding_accepted,
+        form: stale.form,
     };
     let request = lookup.request();
     let has = |name: &str| request.has_header(name);
@@ -42,7 +42,12 @@ pub(in crate::nginx) fn confirm(
     let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
     lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
     lookup.decide(Decision::page(Reason::Revalidated, &reuse));
-    Some(send(lookup, &page, &reuse, response))
+    let body = match reuse.form {
+        // SAFETY: it was decoded before the application was asked, and stays until the pool is freed.
+        Form::Decoded(_) => unsafe { lookup.decoded() }?,
+        Form::Stored | Form::Gunzip => page.body,
+    };
+    Some(send(lookup, &page, &reuse, body, response))
 }
 
 /// Stores the updated page.
@@ -53,7 +58,8 @@ fn store(
     response: &Response<'_>,
 ) -> Result<(), StoreReason> {
     let written = (page.status, page.phrase());
-    let mut value = fill::head(lookup, storable, written, page.fields(), &response.received)?;
+    let (fields, coded) = (page.fields(), page.facts.coded);
+    let mut value = fill::head(lookup, storable, written, fields, &response.received, coded)?;
     let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
     if !share.grow(value.len() + page.body.len()) {
         return Err(StoreReason::Overload);
@@ -64,7 +70,13 @@ fn store(
 }
 
 /// Sends the page in the place of the 304. nginx's filters answer the client's own condition.
-fn send(lookup: Lookup, page: &Page<'_>, reuse: &Reuse, response: &Response<'_>) -> ngx_int_t {
+fn send(
+    lookup: Lookup,
+    page: &Page<'_>,
+    reuse: &Reuse,
+    body: &[u8],
+    response: &Response<'_>,
+) -> ngx_int_t {
     let request = lookup.request();
     // SAFETY: the request is alive, and nothing of its header was sent.
     unsafe { ngx_http_clean_header(request.as_ptr()) };
@@ -72,7 +84,7 @@ fn send(lookup: Lookup, page: &Page<'_>, reuse: &Reuse, response: &Response<'_>)
     if set_cookies(request, response).is_err() {
         return rc::ERROR;
     }
-    let code = serve::respond(request, page, reuse, &lookup.plan().hidden);
+    let code = serve::respond(lookup, page, reuse, body);
     // Where it could not be sent, what nginx sends instead is not to be dropped.
     if code != rc::ERROR && code <= rc::OK {
         lookup.set_client_is_answered();

@@ -1,13 +1,16 @@
 //! What is not in the key does not reach the application on a fill: its query is what
-//! `redis_cache_args` leaves, its cookies are those of `redis_cache_cookies`. When the answer is there,
-//! or another location answers, the request is again what the client sent.
+//! `redis_cache_args` leaves, its cookies are those of `redis_cache_cookies`, and with
+//! `redis_cache_compress` it takes no coding that others may not. When the answer is there, or another
+//! location answers, the request is again what the client sent.
 
 use ngx::ffi::ngx_str_t;
 
 use crate::config::Plan;
+use crate::http::coding;
 use crate::http::cookie::Cookies;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::cookies::CookieLines;
+use crate::nginx::sys::field_lines::{FieldLines, Name};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, bytes_of, variables};
 use crate::reason::Reason;
@@ -15,8 +18,11 @@ use crate::reason::Reason;
 /// What a fill has taken the place of.
 pub(in crate::nginx) struct Sent {
     query: Option<SentQuery>,
-    pub cookies: Option<CookieLines>,
+    cookies: Option<CookieLines>,
+    codings: Option<FieldLines>,
 }
+
+const ACCEPT_ENCODING: Name = Name { sent: "Accept-Encoding", lowercase: "accept-encoding" };
 
 struct SentQuery {
     sent: Query,
@@ -114,15 +120,36 @@ pub(in crate::nginx) fn apply(lookup: Lookup) -> Result<(), OutOfMemory> {
         }
         _ => None,
     };
-    if query.is_some() || cookies.is_some() {
-        lookup.sent().replace(Some(Sent { query, cookies }));
+    let codings = match &plan.compress {
+        Some(_) => limit_codings(request)?,
+        None => None,
+    };
+    if query.is_some() || cookies.is_some() || codings.is_some() {
+        lookup.sent().replace(Some(Sent { query, cookies, codings }));
     }
     Ok(())
 }
 
+/// Has the application asked for a coding that can be everybody's. nginx itself still knows which the
+/// client takes.
+fn limit_codings(request: Request) -> Result<Option<FieldLines>, OutOfMemory> {
+    let given = coding::to_ask_for(request.accept_encoding().as_deref());
+    let mut lines = request.header_values(ACCEPT_ENCODING.lowercase);
+    if (lines.next(), lines.next()) == (given, None) {
+        return Ok(None);
+    }
+    let (lines, _) = FieldLines::replace(request, ACCEPT_ENCODING, given)?;
+    forget_codings(request);
+    Ok(Some(lines))
+}
+
+fn forget_codings(request: Request) {
+    variables::forget(request, |name| name == b"http_accept_encoding");
+}
+
 /// Makes the request again what the client sent.
 pub(in crate::nginx) fn take_back(lookup: Lookup) -> Result<(), OutOfMemory> {
-    let Some(Sent { query, cookies }) = lookup.sent().take() else { return Ok(()) };
+    let Some(Sent { query, cookies, codings }) = lookup.sent().take() else { return Ok(()) };
     let request = lookup.request();
     if let Some(SentQuery { sent, given }) = query {
         // Arguments that nginx has made meanwhile stay.
@@ -134,6 +161,10 @@ pub(in crate::nginx) fn take_back(lookup: Lookup) -> Result<(), OutOfMemory> {
         cookies.restore(request)?;
         forget_cookies(request);
     }
+    if let Some(codings) = codings {
+        codings.restore(request)?;
+        forget_codings(request);
+    }
     Ok(())
 }
 
@@ -141,12 +172,12 @@ fn forget_cookies(request: Request) {
     variables::forget(request, |name| name == b"http_cookie" || name.starts_with(b"cookie_"));
 }
 
-/// Gives a subrequest the cookies that its main request has lost for a fill.
-pub(in crate::nginx) fn give_cookies(main: Lookup, request: Request) -> Result<(), OutOfMemory> {
-    match &*main.sent().borrow() {
-        Some(Sent { cookies: Some(cookies), .. }) => cookies.give(request),
-        _ => Ok(()),
-    }
+/// Gives a subrequest the fields that its main request has lost for a fill.
+pub(in crate::nginx) fn give_fields(main: Lookup, request: Request) -> Result<(), OutOfMemory> {
+    let sent = main.sent().borrow();
+    let Some(Sent { cookies, codings, .. }) = &*sent else { return Ok(()) };
+    cookies.as_ref().map_or(Ok(()), |cookies| cookies.give(request))?;
+    codings.as_ref().map_or(Ok(()), |codings| codings.give(request))
 }
 
 impl Request {
@@ -162,6 +193,9 @@ impl Request {
         match &plan.cookies {
             Some(names) if name == "cookie" => {
                 Cookies::select(names, self.header_values("cookie")).field()
+            }
+            _ if name == ACCEPT_ENCODING.lowercase && plan.compress.is_some() => {
+                coding::to_ask_for(self.accept_encoding().as_deref()).map(Vec::from)
             }
             _ => self.header(name),
         }

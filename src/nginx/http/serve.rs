@@ -7,13 +7,21 @@ use ngx::ffi::{
     ngx_http_send_special, ngx_int_t,
 };
 
+use crate::coder;
+use crate::coder::Undecodable;
 use crate::entry::Page;
-use crate::http::list_members;
+use crate::http::{Field, list_members};
 use crate::nginx::http::conditions;
+use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::headers_out::HeadersOut;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{OutOfMemory, chain, glue, rc};
-use crate::policy::Reuse;
+use crate::nginx::worker;
+use crate::policy::{Form, Reuse};
+use crate::reason::Reason;
+
+/// The field that a page in a content coding varies on.
+const CODING_FIELD: &[u8] = b"accept-encoding";
 
 /// Sends a raw value: 200, with the type that `types` and `default_type` give.
 pub(in crate::nginx) fn raw(request: Request, body: &[u8]) -> ngx_int_t {
@@ -40,50 +48,72 @@ pub(in crate::nginx) fn status(request: Request, status: u16) -> ngx_int_t {
     send(request, b"")
 }
 
-/// Sends a stored page.
+/// The body of a page in the form in which it is sent. What is decoded lives with the lookup.
+pub(in crate::nginx) fn body<'a>(
+    lookup: Lookup,
+    page: &Page<'a>,
+    form: Form,
+) -> Result<&'a [u8], Reason> {
+    let Form::Decoded(coding) = form else { return Ok(page.body) };
+    let most = lookup.plan().max_size;
+    let room = worker::room(lookup);
+    let decoded = coder::decode(coding, page.body, most.min(room)).map_err(|why| match why {
+        Undecodable::Damaged => Reason::Coding,
+        Undecodable::TooLarge if room < most => Reason::Overload,
+        Undecodable::TooLarge => Reason::TooLarge,
+    })?;
+    let held = worker::hold(lookup, decoded).ok_or(Reason::Internal)?;
+    // SAFETY: one body is decoded in the life of a lookup, or one in the place of another.
+    Ok(unsafe { lookup.keep_decoded(held) })
+}
+
+/// Sends a stored page with `body`, that of its form.
 pub(in crate::nginx) fn page(
-    request: Request,
+    lookup: Lookup,
     page: &Page<'_>,
     reuse: &Reuse,
-    hidden: &[String],
+    body: &[u8],
 ) -> ngx_int_t {
-    let discarded = request.discard_body();
+    let discarded = lookup.request().discard_body();
     if discarded != rc::OK {
         return discarded;
     }
-    respond(request, page, reuse, hidden)
+    respond(lookup, page, reuse, body)
 }
 
-/// Sends a stored page to a request whose body is read; fields called as in `hidden` are left
-/// out.
+/// Sends a stored page to a request whose body is read.
 pub(in crate::nginx) fn respond(
-    request: Request,
+    lookup: Lookup,
     page: &Page<'_>,
     reuse: &Reuse,
-    hidden: &[String],
+    body: &[u8],
 ) -> ngx_int_t {
+    let request = lookup.request();
     request.obey_precedence();
     let out = request.headers_out();
     out.set_status(page.status);
     match page.status {
-        200 => request.set(glue::set_allow_ranges, true),
         // nginx sees to it that there is no body, unless the line is given.
-        204 => {}
+        200 | 204 => {}
         _ if !page.phrase().is_empty() => out.set_status_line(page.status_line),
         _ => {}
     }
-    if set_fields(out, page, reuse, hidden).is_err() {
+    if set_fields(out, page, reuse, &lookup.plan().hidden).is_err() {
         return rc::ERROR;
     }
     if page.status == 200 {
+        // Parts are those of the decoded form, where there is one.
+        let asks = !request.raw().headers_in.range.is_null();
+        let has_parts = lookup.plan().compress.is_none() || !out.is_coded() || asks;
+        request.set(glue::set_allow_ranges, has_parts);
         conditions::date_for_last_modified(request, page);
     }
     #[cfg(ngx_feature = "http_gzip")]
     if out.is_coded() {
         request.set(glue::set_gzip_tested, true);
-        request.set(glue::set_gzip_ok, reuse.coding_accepted);
+        request.set(glue::set_gzip_ok, reuse.form == Form::Stored);
     }
-    send(request, page.body)
+    send(request, body)
 }
 
 /// Sends header and body; the body is one buffer of memory that nobody writes to.
@@ -108,30 +138,40 @@ fn send(request: Request, body: &[u8]) -> ngx_int_t {
     }
 }
 
-/// Sets the fields of a page.
+/// Sets the fields of a page; those called as in `hidden` are left out.
 fn set_fields(
     out: HeadersOut,
     page: &Page<'_>,
     reuse: &Reuse,
     hidden: &[String],
 ) -> Result<(), OutOfMemory> {
-    let mut varies_on_coding = false;
-    for field in page.fields_to_send() {
-        if hidden.iter().any(|name| field.is(name)) {
-            continue;
-        }
-        if field.is("vary") {
-            varies_on_coding |=
-                list_members(field.value).any(|name| name.eq_ignore_ascii_case(b"accept-encoding"));
-        }
-        // SAFETY: the strings of the page live as long as the request's pool.
-        unsafe { out.set(field)? };
+    let is_decoded = matches!(reuse.form, Form::Decoded(_));
+    match is_decoded {
+        false => set_each(out, page.fields_to_send(), hidden)?,
+        true => set_each(out, page.fields_to_send_decoded(), hidden)?,
     }
-    if out.is_coded() && !varies_on_coding {
+    // The application's tag is that of the coded form, where the coding is the application's.
+    if is_decoded && page.facts.coded.is_none() {
+        out.weaken_etag();
+    }
+    let has_vary = |line| list_members(line).any(|name| name.eq_ignore_ascii_case(CODING_FIELD));
+    if (is_decoded || out.is_coded()) && !page.values("vary").any(has_vary) {
         out.list().push("Vary", None, b"Accept-Encoding")?;
     }
     if let Some(age) = reuse.age {
         out.list().push("Age", None, age.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn set_each<'a>(
+    out: HeadersOut,
+    fields: impl Iterator<Item = Field<'a>>,
+    hidden: &[String],
+) -> Result<(), OutOfMemory> {
+    for field in fields.filter(|field| !hidden.iter().any(|name| field.is(name))) {
+        // SAFETY: the strings of the page live as long as the request's pool.
+        unsafe { out.set(field)? };
     }
     Ok(())
 }

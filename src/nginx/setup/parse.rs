@@ -193,6 +193,7 @@ unsafe fn try_merge(
     // SAFETY: `cf` is nginx's context.
     let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(in_place)?;
     main.stores |= plan.store.is_some() || plan.purge.is_some();
+    main.codes |= plan.store.is_some() && plan.compress.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { checks::warn_of_bare_error_page(cf, core, &plan) };
     main.sites.push(Site {
@@ -221,6 +222,7 @@ fn plan_in_place(
     let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(named)?;
     main.looks_up_in_place = true;
     main.stores |= plan.store.is_some() || plan.purge.is_some();
+    main.codes |= plan.store.is_some() && plan.compress.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
     Ok(())
 }

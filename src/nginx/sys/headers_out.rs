@@ -4,7 +4,8 @@
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_http_headers_out_t, ngx_http_set_content_type, ngx_parse_http_time, ngx_table_elt_t,
+    ngx_http_headers_out_t, ngx_http_set_content_type, ngx_http_weak_etag, ngx_parse_http_time,
+    ngx_table_elt_t,
 };
 
 use crate::http::{Field, content_type, date_millis};
@@ -47,6 +48,12 @@ impl HeadersOut {
     /// Sets the length of the body.
     pub fn set_length(self, length: usize) {
         self.with(|out| out.content_length_n = i64::try_from(length).unwrap_or(i64::MAX));
+    }
+
+    /// Makes the ETag weak.
+    pub fn weaken_etag(self) {
+        // SAFETY: the request is alive.
+        unsafe { ngx_http_weak_etag(self.0.as_ptr()) };
     }
 
     /// Sets the type that `types` and `default_type` give.

@@ -4,6 +4,7 @@
 
 pub(in crate::nginx) mod chain;
 pub(in crate::nginx) mod cookies;
+pub(in crate::nginx) mod field_lines;
 pub(in crate::nginx) mod glue;
 pub(in crate::nginx) mod headers_out;
 pub(in crate::nginx) mod layout;

@@ -122,7 +122,7 @@ impl<'a> Response<'a> {
     }
 
     /// A copy that lives as long as the request.
-    fn keep(&self, bytes: &[u8]) -> Option<&'a [u8]> {
+    pub fn keep(&self, bytes: &[u8]) -> Option<&'a [u8]> {
         // SAFETY: the copy lies in the request's pool.
         unsafe { ngx_str_t::from_bytes(self.request.pool(), bytes).map(|copy| bytes_of(copy)) }
     }

@@ -4,6 +4,7 @@
 //! same way through [`writer`]. What the event engine stands on is [`system`].
 
 pub(in crate::nginx) mod backend;
+pub(in crate::nginx) mod coding;
 pub(in crate::nginx) mod parked;
 pub(in crate::nginx) mod system;
 pub(in crate::nginx) mod writer;
@@ -21,6 +22,7 @@ use self::system::Nginx;
 use crate::config::Io;
 use crate::engine::client::Client;
 use crate::engine::desk::{Desk, Found};
+use crate::engine::memory::{Held, Memory};
 use crate::engine::{Events as _, Place, Turn};
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::lookup::{Asked, Lookup};
@@ -114,6 +116,21 @@ pub(in crate::nginx) fn cancel(lookup: Lookup, ticket: Ticket) {
             Some(())
         });
     }
+}
+
+/// How many bytes of values may be taken in for a lookup.
+pub(in crate::nginx) fn room(lookup: Lookup) -> usize {
+    with_memory(lookup, Memory::room).unwrap_or(0)
+}
+
+/// Counts the decoded body of a page.
+pub(in crate::nginx) fn hold(lookup: Lookup, body: Vec<u8>) -> Option<Held> {
+    with_memory(lookup, |memory| memory.hold(body.into()))
+}
+
+fn with_memory<T>(lookup: Lookup, work: impl FnOnce(&Memory) -> T) -> Option<T> {
+    let main = lookup.request().main_conf()?;
+    with(main, |worker| Some(work(&worker.backends.get(lookup.active().endpoint)?.memory)))
 }
 
 /// Logs a fault of Redis, once an interval and reason.

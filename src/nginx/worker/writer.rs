@@ -13,7 +13,7 @@ use super::{Worker, system};
 use crate::config::Io;
 use crate::engine::Level;
 use crate::engine::desk::Found;
-use crate::engine::memory::Share;
+use crate::engine::memory::{Memory, Share};
 use crate::fault::Fault;
 use crate::nginx::conf::{ActivePlan, MainConf};
 use crate::nginx::http::hold;
@@ -83,8 +83,7 @@ impl Job {
 
 /// A share of the memory of the endpoint that `lookup` asks.
 pub(in crate::nginx) fn share(lookup: Lookup) -> Option<Share> {
-    let main = lookup.request().main_conf()?;
-    super::with(main, |worker| Some(worker.backends.get(lookup.active().endpoint)?.memory.share()))
+    super::with_memory(lookup, Memory::share)
 }
 
 /// Hands a page over, to be kept for `ttl` milliseconds.
@@ -95,17 +94,34 @@ pub(in crate::nginx) fn fill(
     share: Share,
 ) -> Result<(), StoreReason> {
     let main = lookup.request().main_conf().ok_or(StoreReason::Internal)?;
+    admit(lookup, &write, ttl)?;
+    hand_over(main, lookup.active(), write, share)
+}
+
+/// Whether the page does not have too many variants yet; this one counts from now on.
+pub(in crate::nginx) fn admit(lookup: Lookup, write: &Write, ttl: i64) -> Result<(), StoreReason> {
+    let main = lookup.request().main_conf().ok_or(StoreReason::Internal)?;
     let ttl = Duration::from_millis(u64::try_from(ttl).unwrap_or(0));
     let is_one_too_many = |(page, key): (&[u8], &[u8])| {
         super::with(main, |worker| Some(worker.variants.admit(page, key, ttl, Instant::now())))
             == Some(false)
     };
-    if write.variant_keys().is_some_and(is_one_too_many) {
-        return Err(StoreReason::Variants);
+    match write.variant_keys().is_some_and(is_one_too_many) {
+        true => Err(StoreReason::Variants),
+        false => Ok(()),
     }
+}
+
+/// Hands a page over that was admitted; its request may be gone.
+pub(super) fn hand_over(
+    main: &MainConf,
+    plan: &'static ActivePlan,
+    write: Write,
+    share: Share,
+) -> Result<(), StoreReason> {
     let job = Job {
         write,
-        plan: lookup.active(),
+        plan,
         began: Instant::now(),
         holder: None,
         server: None,

@@ -14,6 +14,7 @@ fn rules() -> StoreRules {
         ignored: Ignored::default(),
         revalidate: false,
         cookies_are_in_key: false,
+        codes: false,
         keep: Duration::from_secs(3600),
     }
 }
@@ -316,4 +317,16 @@ fn stale_windows_are_kept_unless_forbidden() {
         let found = with(&rules(), 200, &[("Cache-Control", &value)]).unwrap();
         assert_eq!((found.swr, found.sie, found.ttl), (0, 0, 60_000), "{forbids}");
     }
+}
+
+#[test]
+fn one_coding_for_all_clients_is_no_axis() {
+    let codes = StoreRules { codes: true, ..rules() };
+    let vary = |control: &str, rules: &StoreRules| {
+        with(rules, 200, &[("Cache-Control", control), ("Vary", "Accept, Accept-Encoding")])
+    };
+    let both = vec!["accept".to_owned(), "accept-encoding".to_owned()];
+    assert_eq!(vary("max-age=5", &rules()).unwrap().vary, both);
+    assert_eq!(vary("max-age=5", &codes).unwrap().vary, ["accept"]);
+    assert_eq!(vary("max-age=5, no-transform", &codes).unwrap().vary, both);
 }

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from .coding import CODINGS
 from .request import MOST_NAMES, args
 
 NAME = "NGINX_REDIS_CACHE"
@@ -39,6 +40,8 @@ class Settings:
     # `redis_cache_args` and `redis_cache_cookies` of nginx, where they are on; of the http form.
     args: str | None = None
     cookies: tuple[str, ...] | None = None
+    # The coding in which pages are stored, as `redis_cache_compress` of nginx; of the http form.
+    compress: str | None = None
     # Other statuses than 200 that are stored, and for how many seconds.
     statuses: Mapping[int, int] | None = None
     # Response headers that are not stored, beside those that never are.
@@ -86,6 +89,7 @@ def faults(given: Mapping[str, Any]) -> list[str]:
         ("VARY", _are_names, "a list of header names, without *, Cookie and Authorization"),
         ("ARGS", _is_args, "what redis_cache_args of nginx has, such as 'drop=tracking sort'"),
         ("COOKIES", _are_cookies, "a list of cookies, none of them of one visitor alone"),
+        ("COMPRESS", lambda v: v is None or v in CODINGS, f"None or {' or '.join(CODINGS)}"),
         ("DROP_HEADERS", _are_strings, "a list of header names"),
         ("ORIGINS", _are_origins, "a list such as ['https://www.example.com']"),
         ("STATUSES", _are_statuses, "a dictionary of statuses and seconds, such as {404: 10}"),
@@ -97,7 +101,8 @@ def faults(given: Mapping[str, Any]) -> list[str]:
         if name in given and not is_right(given[name]):
             found.append(f"{name} is {given[name]!r}, but has to be {allowed}")
     if given.get("FORM") == "raw":
-        found += [f"{n} needs FORM http" for n in ("ARGS", "COOKIES") if given.get(n) is not None]
+        of_http = ("ARGS", "COOKIES", "COMPRESS")
+        found += [f"{n} needs FORM http" for n in of_http if given.get(n) is not None]
     return found
 
 

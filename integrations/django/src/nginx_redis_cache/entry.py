@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from http_sfv.dictionary import Dictionary
 from http_sfv.item import InnerList, Item
+from http_sfv.types import Token
 
 from .fields import normalised
 
@@ -31,12 +32,16 @@ class Facts:
     fresh: int
     key_text: bytes | None = None
     tags: tuple[str, ...] = ()
+    # How the ETag was before the page was coded; None where it was not.
+    coded: str | None = None
 
     def line(self) -> str:
         line = Dictionary()
         line["v"] = 1
         line["stored"] = self.stored
         line["fresh"] = self.fresh
+        if self.coded is not None:
+            line["coded"] = Token(self.coded)
         if self.key_text is not None:
             line["key"] = _string_or_bytes(self.key_text)
         if self.tags:

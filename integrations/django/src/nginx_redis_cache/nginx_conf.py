@@ -46,10 +46,12 @@ def _key_lines() -> str:
 
 
 def _counted(settings: Settings) -> str:
-    """What of a request makes a page."""
+    """What of a request makes a page, and how it is coded."""
     lines = []
     if settings.args is not None:
         lines.append(f"redis_cache_args     {_parameters(words(settings.args))};")
+    if settings.compress is not None:
+        lines.append(f"redis_cache_compress {settings.compress};")
     if settings.cookies is not None:
         lines.append(f"redis_cache_cookies  {_parameters(settings.cookies) or 'none'};")
     return "".join(f"\n            {line}" for line in lines)

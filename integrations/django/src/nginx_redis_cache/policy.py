@@ -116,7 +116,7 @@ def _of_vary(request: HttpRequest, response: HttpResponseBase, settings: Setting
 
 
 def variation(response: HttpResponseBase) -> frozenset[str]:
-    """The request headers on which a stored response varies. A body without encoding fits every
+    """The request headers on which a stored response varies. One stored form does for every
     Accept-Encoding; cookies are in the key, or the response is not stored."""
     return names(response.get("Vary", "")) - {"accept-encoding", "cookie"}
 

@@ -17,6 +17,7 @@ from django.utils.cache import patch_cache_control
 from django.utils.http import http_date
 
 from . import entry, keys, policy
+from .coding import coded
 from .conf import Settings, get_settings
 from .connection import TROUBLE, client_for
 from .fields import members, names
@@ -217,6 +218,9 @@ def _page(response: HttpResponse, render: Render, settings: Settings) -> Page | 
     tags = tuple(sorted(render.tags | tags_of(response)))
     if not all(is_tag(tag) for tag in tags):
         return "tags"
+    # nginx decodes a coded page for who does not take the coding: its body counts as well.
+    if len(response.content) > settings.max_size:
+        return "size"
     value = response.content
     if settings.form == "http":
         value = _http_value(response, render, settings, ttl, tags)
@@ -235,11 +239,15 @@ def _http_value(response: HttpResponse, render: Render, settings: Settings, ttl:
     now = time.time()
     age = response.get("Age", "")
     stored = int(now * 1000) - (int(age) * 1000 if age.isascii() and age.isdigit() else 0)
-    facts = entry.Facts(stored, ttl, render.key_text, tags)
     left_out = _NEVER_STORED | set(settings.drop_headers)
     left_out |= {name.lower() for name in members(response.get("Connection", ""))}
     headers = [item for item in response.items() if item[0].lower() not in left_out]
     headers.append(("Date", http_date(now)))
+    found = coded(settings.compress, headers, body) if settings.compress else None
+    tag = None
+    if found is not None:
+        headers, body, tag = list(found.headers), found.body, found.tag
+    facts = entry.Facts(stored, ttl, render.key_text, tags, tag)
     return entry.page(response.status_code, response.reason_phrase, headers, facts, body)
 
 

@@ -32,6 +32,7 @@ urlpatterns = [
     path("device/", views.device),
     path("language/", views.language),
     path("headers/", views.headers),
+    path("sized/", views.sized),
     path("tagged/<str:name>/", views.tagged, name="tagged"),
     path("tagged-by-header/", views.tagged_by_header),
     path("articles/<int:pk>/", views.article, name="article"),

@@ -2,6 +2,7 @@
 which run it came from."""
 
 import itertools
+import random
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -168,6 +169,18 @@ def headers(request):
     for pair in request.GET.getlist("h"):
         name, _, value = pair.partition(":")
         response[name] = value
+    return response
+
+
+@cache_page(60)
+def sized(request):
+    """So many bytes of text, or of what is no text."""
+    length = int(request.GET["n"])
+    text = ("<li>an entry of a list</li>\n" * length)[:length].encode()
+    data = random.Random(1).randbytes(length) if "noise" in request.GET else text
+    response = HttpResponse(data, content_type=request.GET.get("type", "text/html"))
+    if "control" in request.GET:
+        response["Cache-Control"] = request.GET["control"]
     return response
 
 

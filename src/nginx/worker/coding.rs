@@ -1,0 +1,83 @@
+//! Pages that are coded on their way to Redis: what takes long is done by nginx's threads.
+
+use super::writer;
+use crate::coder;
+use crate::engine::memory::Share;
+use crate::nginx::http::lookup::Lookup;
+use crate::policy::Compress;
+use crate::reason::StoreReason;
+use crate::redis::write::Write;
+
+/// The longest body that holds the worker for its coding, where nginx has no threads: a few
+/// milliseconds at the fastest level.
+const LONGEST_WITHOUT_THREADS: usize = 1 << 20;
+
+/// How a page is coded.
+pub(in crate::nginx) struct Recipe {
+    /// Its head in the coded form.
+    pub head: Vec<u8>,
+    pub compress: &'static Compress,
+}
+
+/// A page that is to be coded and written.
+pub(in crate::nginx) struct Uncoded {
+    pub write: Write,
+    /// The length of its head.
+    pub head: usize,
+    pub recipe: Recipe,
+}
+
+impl Uncoded {
+    fn body(&mut self) -> &[u8] {
+        let head = self.head;
+        self.write.page_mut().and_then(|page| page.get(head..)).unwrap_or_default()
+    }
+
+    /// Puts the coded form in the place of the page, if it is worth it.
+    fn code(&mut self, is_urgent: bool) {
+        let compress = self.recipe.compress;
+        let Some(body) = compress.code(self.body(), is_urgent) else { return };
+        let mut coded = std::mem::take(&mut self.recipe.head);
+        coded.extend_from_slice(&body);
+        if let Some(page) = self.write.page_mut() {
+            *page = coded;
+        }
+    }
+}
+
+/// Hands a page over, coded, to be kept for `ttl` milliseconds.
+pub(in crate::nginx) fn code_and_fill(
+    lookup: Lookup,
+    mut uncoded: Uncoded,
+    ttl: i64,
+    mut share: Share,
+) -> Result<(), StoreReason> {
+    let main = lookup.request().main_conf().ok_or(StoreReason::Internal)?;
+    let Compress { coding, level, .. } = *uncoded.recipe.compress;
+    let length = uncoded.body().len();
+    // Where there is no room for both forms the page is stored as it is.
+    if !share.grow(length) {
+        return writer::fill(lookup, uncoded.write, ttl, share);
+    }
+    if length <= coder::quick(coding, level) {
+        uncoded.code(false);
+        return writer::fill(lookup, uncoded.write, ttl, share);
+    }
+    writer::admit(lookup, &uncoded.write, ttl)?;
+    let plan = lookup.active();
+    let hand_over = move |uncoded: Uncoded| {
+        // A failure is in the log; nobody waits for this write.
+        _ = writer::hand_over(main, plan, uncoded.write, share);
+    };
+    let left = match main.threads {
+        Some(threads) => threads.run(uncoded, |uncoded| uncoded.code(false), hand_over),
+        None => Err((uncoded, hand_over)),
+    };
+    if let Err((mut uncoded, hand_over)) = left {
+        if length <= LONGEST_WITHOUT_THREADS {
+            uncoded.code(true);
+        }
+        hand_over(uncoded);
+    }
+    Ok(())
+}
