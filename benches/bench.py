@@ -10,7 +10,6 @@ process, divided by the requests that wrk counted.
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -353,6 +352,8 @@ def main():
             for label in browser.SIZES if seen else ():
                 medians = rounds(bench, seen, label, browser.KEYS, 64, options)
                 browser.table(bench, client, label, medians)
+        if seen:
+            browser.beside(bench, 3 * options.seconds)
         table("A miss, 1k, 64 connections", rounds(bench, MISSES, "1k", 1000, 64, options))
         if not options.quick:
             found["hot"] = rounds(bench, ways, "16k", 1, 64, options)

@@ -1,8 +1,12 @@
 """What a browser costs, which asks for gzip: nginx compresses for each, or sends what is stored so."""
 
 import http.client
+import os
 import random
+import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 LOREM = (
     "lorem ipsum dolor sit amet consetetur sadipscing elitr sed diam nonumy eirmod tempor invidunt ut "
@@ -73,6 +77,7 @@ def fill(bench, client, memcached):
             command = b"set /b-memcached/%s/%d 0 0 %d\r\n%s\r\n"
             memcached.sendall(command % (label.encode(), number, size, body))
             memcached.recv(100)
+    (bench.directory / "html/large").write_bytes(html(0, 1 << 20))
 
 
 def locations(bench, lua: str) -> str:
@@ -103,8 +108,66 @@ def locations(bench, lua: str) -> str:
         location /b-memcached/ {{
             gzip on; set $memcached_key $uri; memcached_pass memcached; memcached_buffer_size 16k;
         }}
+        {"".join(filling(name, how, socket) for name, how in FILLS.items())}
         location /b-lua/ {{ gzip on; content_by_lua_block {{ {lua} }} }}
     """
+
+
+# A page of 1 MiB that is a miss every time.
+FILLS = {
+    "b-fill-none": "redis_cache off;",
+    "b-fill-plain": "",
+    "b-fill-gzip": "redis_cache_compress gzip;",
+    "b-fill-br": "redis_cache_compress br;",
+}
+
+
+def filling(name: str, how: str, socket: str) -> str:
+    where = "" if "off" in how else f"redis_cache {socket}; redis_cache_key {name}$request_id;"
+    return f"""
+        location /{name}/ {{
+            {where} redis_cache_timeout 2s; redis_cache_store on; redis_cache_valid 1s; {how}
+            proxy_buffers 16 64k; proxy_set_header Accept-Encoding "";
+            proxy_pass http://origin/b-origin/large?;
+        }}"""
+
+
+def beside(bench, seconds):
+    """Another location of the same worker while 20 pages of 1 MiB a second are fetched, stored, and coded.
+    nginx may use both cores for it, as it does where nobody binds its workers to one."""
+    for task in Path(f"/proc/{bench.pids['nginx']}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {0, 1})
+    print("\n### Another location of the same worker while 20 pages of 1 MiB a second are filled\n")
+    print("| how they are stored | p50 ms | p99 ms of the other location |\n|---|---|---|")
+    for name, how in FILLS.items():
+        ends = threading.Event()
+        load = threading.Thread(target=ask, args=(bench, name, ends))
+        load.start()
+        p50, p99 = probe(bench, seconds)
+        ends.set()
+        load.join()
+        print(f"| {how or 'as they came'} | {p50 * 1e3:.2f} | {p99 * 1e3:.2f} |", flush=True)
+
+
+def probe(bench, seconds):
+    """How long another location takes, asked 200 times a second: p50 and p99 in seconds. wrk would
+    keep a core busy that the pages need."""
+    connection = http.client.HTTPConnection("127.0.0.1", bench.port)
+    times, end = [], time.monotonic() + seconds
+    while (began := time.monotonic()) < end:
+        connection.request("GET", "/return/1k/1")
+        connection.getresponse().read()
+        times.append(time.monotonic() - began)
+        time.sleep(0.005)
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def ask(bench, name, ends):
+    connection = http.client.HTTPConnection("127.0.0.1", bench.port)
+    while not ends.wait(0.05):
+        connection.request("GET", f"/{name}/1")
+        connection.getresponse().read()
 
 
 def warm(bench):

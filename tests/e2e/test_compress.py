@@ -222,7 +222,6 @@ def test_a_page_is_confirmed_by_the_applications_own_tag(cache):
         head, body = head_and_body(cache.stored(target))
         assert gzip.decompress(body) == BODY and "coded=strong" in head and "Digest" not in head
         assert head.count("ETag") == 1 and '\r\nETag: W/"1"' in head
-        assert cache.get(target).cache[0] == "hit"
 
 
 def test_an_included_part_is_decoded(cache):

@@ -59,7 +59,7 @@ def places(door, redis, application) -> str:
     return f"""
         ssi on;
         redis_cache_store on;
-        location / {{ {cache} }}
+        location / {{ {cache} redis_cache_compress gzip min_length=0 types=*; }}
         location /granted/ {{ auth_request /auth; {cache} }}
         location @app {{ {app} }}
         location = /auth {{

@@ -1,8 +1,11 @@
 //! Pages that are coded on their way to Redis: what takes long is done by nginx's threads.
 
+use std::collections::VecDeque;
+
 use super::writer;
 use crate::coder;
 use crate::engine::memory::Share;
+use crate::nginx::conf::{ActivePlan, MainConf};
 use crate::nginx::http::lookup::Lookup;
 use crate::policy::Compress;
 use crate::reason::StoreReason;
@@ -45,6 +48,28 @@ impl Uncoded {
     }
 }
 
+/// What a thread of nginx codes for a worker: one page at a time, so that workers and threads do not
+/// compete for more cores than there are workers.
+#[derive(Default)]
+pub(super) struct Queue {
+    is_busy: bool,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A page that waits for its turn.
+struct Waiting {
+    uncoded: Uncoded,
+    plan: &'static ActivePlan,
+    share: Share,
+}
+
+impl Waiting {
+    fn hand_over(self, main: &MainConf) {
+        // A failure is in the log; nobody waits for this write.
+        _ = writer::hand_over(main, self.plan, self.uncoded.write, self.share);
+    }
+}
+
 /// Hands a page over, coded, to be kept for `ttl` milliseconds.
 pub(in crate::nginx) fn code_and_fill(
     lookup: Lookup,
@@ -64,20 +89,40 @@ pub(in crate::nginx) fn code_and_fill(
         return writer::fill(lookup, uncoded.write, ttl, share);
     }
     writer::admit(lookup, &uncoded.write, ttl)?;
-    let plan = lookup.active();
-    let hand_over = move |uncoded: Uncoded| {
-        // A failure is in the log; nobody waits for this write.
-        _ = writer::hand_over(main, plan, uncoded.write, share);
+    let waiting = Waiting { uncoded, plan: lookup.active(), share };
+    super::with(main, |worker| {
+        worker.codings.waiting.push_back(waiting);
+        Some(())
+    });
+    go_on(main);
+    Ok(())
+}
+
+/// Has the next page coded, if none is.
+fn go_on(main: &'static MainConf) {
+    let next = super::with(main, |worker| {
+        let queue = &mut worker.codings;
+        let next = if queue.is_busy { None } else { queue.waiting.pop_front() };
+        queue.is_busy |= next.is_some();
+        next
+    });
+    let Some(Waiting { uncoded, plan, share }) = next else { return };
+    let done = move |uncoded| {
+        Waiting { uncoded, plan, share }.hand_over(main);
+        super::with(main, |worker| {
+            worker.codings.is_busy = false;
+            Some(())
+        });
+        go_on(main);
     };
     let left = match main.threads {
-        Some(threads) => threads.run(uncoded, |uncoded| uncoded.code(false), hand_over),
-        None => Err((uncoded, hand_over)),
+        Some(threads) => threads.run(uncoded, |uncoded| uncoded.code(false), done),
+        None => Err((uncoded, done)),
     };
-    if let Err((mut uncoded, hand_over)) = left {
-        if length <= LONGEST_WITHOUT_THREADS {
+    if let Err((mut uncoded, done)) = left {
+        if uncoded.body().len() <= LONGEST_WITHOUT_THREADS {
             uncoded.code(true);
         }
-        hand_over(uncoded);
+        done(uncoded);
     }
-    Ok(())
 }

@@ -48,6 +48,7 @@ pub(in crate::nginx) struct Worker {
     write_warnings: Warnings,
     has_advised: bool,
     variants: Variants,
+    codings: coding::Queue,
 }
 
 /// nginx's `init_process`: builds the state of this worker.
@@ -69,6 +70,7 @@ pub(in crate::nginx) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) 
         write_warnings: Warnings::default(),
         has_advised: false,
         variants: Variants::default(),
+        codings: coding::Queue::default(),
     };
     // The processes that look after nginx's own caches come here too, and ask nothing.
     // SAFETY: nginx set it before it started this process.
