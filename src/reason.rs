@@ -17,6 +17,8 @@ pub enum Status {
     Expired,
     /// The stored page was no longer fresh; the application confirmed it, and it was sent.
     Revalidated,
+    /// The stored page was no longer fresh, and was sent in the place of an error.
+    Stale,
     /// Redis could not be asked, or what it answered is not a page.
     Error,
 }
@@ -30,6 +32,7 @@ impl Status {
             Self::Bypass => "BYPASS",
             Self::Expired => "EXPIRED",
             Self::Revalidated => "REVALIDATED",
+            Self::Stale => "STALE",
             Self::Error => "ERROR",
         }
     }
@@ -79,6 +82,7 @@ words! {
         NoCache "no_cache" "The stored page may not be reused without asking the application.";
         Reload "reload" "The stored page is fresh, and the Cache-Control of the request asks for a newer one.";
         Revalidated "revalidated" "The application confirmed the stored page with a 304, and it was sent.";
+        UseStale "use_stale" "The application failed, and the stored page was sent though it is no longer fresh; see redis_cache_use_stale.";
         Method "method" "Only GET and HEAD are looked up.";
         Purge "purge" "The request was PURGE, and the page was purged; see redis_cache_purge.";
         PurgeDenied "purge_denied" "The request was PURGE, from an address that redis_cache_purge does not name.";
@@ -150,6 +154,7 @@ words! {
         NoLifetime "no_lifetime" "The answer has no freshness lifetime, and redis_cache_valid gives none.";
         Expired "expired" "The answer was no longer fresh when it arrived.";
         TooLarge "too_large" "The answer is larger than redis_cache_max_size.";
+        Stale "stale" "The answer is an error, in the place of which a stale page was sent.";
         Entry "entry" "The header is too large for the stored form, or has a value that it cannot hold.";
         LengthUnknown "length_unknown" "The end of the connection was the end of the answer, so it is not known to be whole. With proxy_http_version 1.1 the application can say where it ends.";
         Late "late" "The answer took so long that an invalidation since its lookup could be undone by it.";
@@ -165,6 +170,7 @@ impl Reason {
         match self {
             Self::Fresh => Status::Hit,
             Self::Revalidated => Status::Revalidated,
+            Self::UseStale => Status::Stale,
             Self::Absent
             | Self::Gone
             | Self::Vary
@@ -227,7 +233,7 @@ impl Reason {
 
     /// Whether the stored page is sent.
     pub const fn is_answered_by_redis(self) -> bool {
-        matches!(self.status(), Status::Hit | Status::Revalidated)
+        matches!(self.status(), Status::Hit | Status::Revalidated | Status::Stale)
     }
 
     /// Whether it speaks of the connection to Redis, and so counts for the breaker: queue waits,

@@ -311,6 +311,7 @@ const CACHE: &[Directive] = &[
     },
     store_directives::HEURISTIC,
     store_directives::COMPRESS,
+    store_directives::USE_STALE,
     store_directives::AUTHORIZATION,
     Directive {
         name: c"redis_cache_no_store",
@@ -364,8 +365,8 @@ const CACHE: &[Directive] = &[
         default: "1h",
         context: Context::Any,
         arity: (1, 1),
-        help: "For how long Redis keeps a page with a validator when it is no longer fresh, 1ms to \
-            10y. Counts with `redis_cache_revalidate on` alone.",
+        help: "For how long Redis keeps a page when it is no longer fresh, 1ms to 10y: one with a \
+            validator under `redis_cache_revalidate on`, any under `redis_cache_use_stale`.",
         action: Level(store_setters::keep),
     },
     Directive {

@@ -1,7 +1,7 @@
 //! Rows of the table of directives that say what is stored.
 
 use super::directive::Action::Level;
-use super::directive::{Context, Directive};
+use super::directive::{Context, Directive, MANY};
 use super::store_setters;
 
 pub(super) const HEURISTIC: Directive = Directive {
@@ -37,6 +37,25 @@ pub(super) const COMPRESS: Directive = Directive {
         it off where SSI, `sub_filter` or addition change the page: they need it decoded. Needs \
         `redis_cache_format http`.",
     action: Level(store_setters::compress),
+};
+
+pub(super) const USE_STALE: Directive = Directive {
+    name: c"redis_cache_use_stale",
+    arguments: "[error] [timeout] [http_500] [http_502] [http_503] [http_504] [http_403] [http_404] \
+        [http_429] | off",
+    default: "off",
+    context: Context::Any,
+    arity: (1, MANY),
+    help: "When a stored page that is no longer fresh is sent in the place of what the application \
+        makes of the request, in the words of nginx's `proxy_cache_use_stale`: `error`, it cannot be \
+        reached or its answer cannot be read; `timeout`, it takes too long; `http_...`, it answers \
+        with this status. The status is then STALE. `stale-if-error` of a page (RFC 5861) does so \
+        without the directive, for its time and for `error`, `timeout` and 500, 502, 503 and 504. Not where \
+        the page says `must-revalidate`, `proxy-revalidate` or `no-cache`, nor, without \
+        `stale-if-error`, `s-maxage`. Pages are kept for `redis_cache_keep` when they are no longer \
+        fresh. What was purged or invalidated is gone. A page in the raw form is fresh for as long as \
+        it is there. An `error_page` for such a status is not used where there is a stale page.",
+    action: Level(store_setters::use_stale),
 };
 
 pub(super) const AUTHORIZATION: Directive = Directive {

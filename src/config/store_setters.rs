@@ -8,7 +8,7 @@ use super::{Environment, value};
 use crate::coder;
 use crate::http::coding::Coding;
 use crate::http::is_token;
-use crate::policy::{Compress, Heuristic, Ignored, Types, Validity, is_never_stored};
+use crate::policy::{Compress, Failure, Heuristic, Ignored, Types, Validity, is_never_stored};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -95,6 +95,25 @@ pub(super) fn compress(
         None => return Err(wrong(name, "gzip, br, or off alone")),
     };
     once(&mut settings.compress, found)
+}
+
+pub(super) fn use_stale(
+    settings: &mut Settings,
+    arguments: &[&str],
+    _: &mut dyn Environment,
+) -> Result<(), String> {
+    let failure = |word: &&str| {
+        let found = Failure::WORDS.iter().find(|(name, _)| name == word);
+        let allowed = || Failure::WORDS.map(|(name, _)| name).join(", ");
+        found
+            .map(|(_, failure)| *failure)
+            .ok_or_else(|| wrong(word, &format!("off alone, or some of {}", allowed())))
+    };
+    let found = match arguments {
+        ["off"] => Vec::new(),
+        words => words.iter().map(failure).collect::<Result<_, _>>()?,
+    };
+    once(&mut settings.use_stale, found)
 }
 
 fn coded_by(coding: Coding, options: &[&str]) -> Result<Compress, String> {

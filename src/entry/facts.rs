@@ -43,6 +43,8 @@ pub struct Facts {
     pub stored: Option<i64>,
     /// The freshness lifetime in milliseconds.
     pub fresh: Option<i64>,
+    /// For how many milliseconds more it may be used after an error.
+    pub sie: Option<i64>,
     /// The text that was hashed into the key.
     pub key: Option<Vec<u8>>,
     /// A marker's request fields (lower case) and generation.
@@ -73,8 +75,8 @@ impl Facts {
         if line.has_wrong_type {
             return Err(Reason::Entry);
         }
-        let Line { stored, fresh, key, gone, coded, .. } = line;
-        Ok(Self { stored, fresh, key, marker, gone, coded })
+        let Line { stored, fresh, sie, key, gone, coded, .. } = line;
+        Ok(Self { stored, fresh, sie, key, marker, gone, coded })
     }
 }
 
@@ -84,6 +86,7 @@ struct Line {
     version: Option<i64>,
     stored: Option<i64>,
     fresh: Option<i64>,
+    sie: Option<i64>,
     key: Option<Vec<u8>>,
     vary: Option<Vec<String>>,
     generation: Option<String>,
@@ -100,6 +103,7 @@ impl Line {
             "v" => put(&mut self.version, integer),
             "stored" => put(&mut self.stored, integer),
             "fresh" => put(&mut self.fresh, integer),
+            "sie" => put(&mut self.sie, integer),
             "gen" => put(&mut self.generation, text.map(ToOwned::to_owned)),
             "gone" => {
                 self.gone = true;
@@ -157,7 +161,7 @@ impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
             self.line.vary = Some(Vec::new());
         }
         self.line.has_wrong_type |=
-            ["v", "stored", "fresh", "gen", "gone", "key", "coded"].contains(&self.name);
+            ["v", "stored", "fresh", "sie", "gen", "gone", "key", "coded"].contains(&self.name);
         Ok(Names { line: self.line, counts: self.name == "vary" })
     }
 }
@@ -229,6 +233,7 @@ mod tests {
             "stored=1",
             "v=1, stored=\"1\"",
             "v=1, fresh=1.5",
+            "v=1, sie=a",
             "v=1, vary=(\"a\")",
             "v=1, gen=\"g\"",
             "v=1, vary=\"a\", gen=\"g\"",

@@ -25,7 +25,8 @@ pub struct CacheControl {
     pub must_understand: bool,
     /// `no-transform`.
     pub no_transform: bool,
-    /// `must-revalidate`, `proxy-revalidate`, or `s-maxage`, which implies it: never stale.
+    /// `must-revalidate` or `proxy-revalidate`: never stale. `s-maxage` implies it where nothing says
+    /// otherwise (RFC 9111 section 5.2.2.10).
     pub must_revalidate: bool,
     /// `s-maxage`.
     pub s_maxage: Option<u64>,
@@ -90,7 +91,6 @@ impl CacheControl {
             }
             "s-maxage" => {
                 least(&mut self.s_maxage, seconds());
-                self.must_revalidate = true;
                 self.for_authorized = true;
             }
             "max-age" => least(&mut self.max_age, seconds()),
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(parse("max-age=-1").max_age, Some(0));
         assert_eq!(parse("max-age").max_age, Some(0));
         let shared = parse("s-maxage=99999999999999999999999");
-        assert_eq!((shared.s_maxage, shared.must_revalidate), (Some(1 << 31), true));
+        assert_eq!((shared.s_maxage, shared.must_revalidate), (Some(1 << 31), false));
         assert_eq!(parse("max-ages=5"), CacheControl::default());
         let stale = parse("stale-while-revalidate=5, stale-if-error=x, must-understand");
         assert_eq!((stale.stale_while_revalidate, stale.stale_if_error), (Some(5), Some(0)));

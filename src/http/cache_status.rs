@@ -6,14 +6,13 @@ use crate::reason::{Reason, Status, StoreReason};
 pub const CACHE: &str = "nginx-redis-cache";
 
 /// The field value: `hit` with the remaining freshness lifetime `ttl` in seconds, or `fwd` with
-/// why the request went forward; the reason as `detail`. Where the answer is known not to be
+/// why the request went forward, and `ttl` below 0 where a stale page was sent all the same; the reason as `detail`. Where the answer is known not to be
 /// stored, `stored` is false and the word for it stands behind the reason.
-pub fn value(reason: Reason, ttl: Option<u64>, not_stored: Option<StoreReason>) -> String {
+pub fn value(reason: Reason, ttl: Option<i64>, not_stored: Option<StoreReason>) -> String {
+    let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
     let forward = match (reason.status(), reason) {
-        (Status::Hit, _) => {
-            let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
-            return format!("{CACHE}; hit{ttl}; detail={reason}");
-        }
+        (Status::Hit, _) => return format!("{CACHE}; hit{ttl}; detail={reason}"),
+        (Status::Stale, _) => return format!("{CACHE}; fwd=stale{ttl}; detail={reason}"),
         (Status::Expired, Reason::Reload) => "request",
         (Status::Revalidated, _) => "stale; fwd-status=304",
         (Status::Expired, _) => "stale",
@@ -46,6 +45,8 @@ mod tests {
         }
         let fresh = value(Reason::Fresh, Some(5), None);
         assert_eq!(fresh, "nginx-redis-cache; hit; ttl=5; detail=fresh");
+        let stale = value(Reason::UseStale, Some(-30), None);
+        assert_eq!(stale, "nginx-redis-cache; fwd=stale; ttl=-30; detail=use_stale");
         let absent = value(Reason::Absent, None, None);
         assert_eq!(absent, "nginx-redis-cache; fwd=uri-miss; detail=absent");
         assert_eq!(

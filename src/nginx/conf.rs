@@ -31,8 +31,6 @@ pub(in crate::nginx) struct MainConf {
     pub zone: Option<Zone>,
     /// Whether any location has `redis_cache`.
     pub looks_up_in_place: bool,
-    /// Whether any location stores, or is purged.
-    pub stores: bool,
     /// Whether any location codes pages.
     pub codes: bool,
     /// nginx's threads, where pages are coded.

@@ -125,7 +125,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
         if main.codes {
             main.threads = Threads::request(cf);
         }
-        filter::register(main);
+        filter::register();
     }
     rc::OK
 }

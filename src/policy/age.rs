@@ -10,16 +10,29 @@ use crate::reason::Reason;
 /// 1970). The `Redis-Cache` line decides where it is there; else Date, Age, Cache-Control and
 /// Expires do as far as they are there; else the page is fresh for as long as Redis keeps it.
 pub fn freshness_of(page: &Page<'_>, now: i64) -> Result<(Option<u64>, Option<u64>), Reason> {
-    let (age, lifetime) = match (page.facts.stored, page.facts.fresh) {
-        (Some(stored), Some(fresh)) => (Some(now.saturating_sub(stored).max(0)), Some(fresh)),
-        _ => from_fields(page, now)?,
-    };
+    let (age, lifetime) = age_and_lifetime(page, now)?;
     let ttl = match (age, lifetime) {
+        (_, Some(0)) => return Err(Reason::Stale),
         (Some(age), Some(lifetime)) if age >= lifetime => return Err(Reason::Stale),
         (Some(age), Some(lifetime)) => Some(seconds(lifetime - age)),
         _ => None,
     };
     Ok((age.map(seconds), ttl))
+}
+
+/// For how many milliseconds `page` has not been fresh any more at `now`; `None` where it is fresh, or
+/// does not say.
+pub fn staleness_of(page: &Page<'_>, now: i64) -> Option<i64> {
+    let (age, lifetime) = age_and_lifetime(page, now).ok()?;
+    age?.checked_sub(lifetime?).filter(|staleness| *staleness >= 0)
+}
+
+/// Age and freshness lifetime in milliseconds, by the line or by the fields.
+fn age_and_lifetime(page: &Page<'_>, now: i64) -> Result<(Option<i64>, Option<i64>), Reason> {
+    match (page.facts.stored, page.facts.fresh) {
+        (Some(stored), Some(fresh)) => Ok((Some(now.saturating_sub(stored).max(0)), Some(fresh))),
+        _ => from_fields(page, now),
+    }
 }
 
 /// The current age of `page` in seconds, whether it is fresh or not; `None` where it does not say.
@@ -36,9 +49,6 @@ fn from_fields(page: &Page<'_>, now: i64) -> Result<(Option<i64>, Option<i64>), 
     }
     let date = page.value("date").and_then(date_millis);
     let lifetime = lifetime(&control, page.value("expires"), date.unwrap_or(now));
-    if lifetime == Some(0) {
-        return Err(Reason::Stale);
-    }
     let arrived_with = page.value("age").map(age_millis).unwrap_or(0);
     let age = date.map(|date| now.saturating_sub(date).max(arrived_with));
     Ok((age, lifetime))

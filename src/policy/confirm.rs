@@ -90,6 +90,7 @@ mod tests {
             revalidate: true,
             cookies_are_in_key: false,
             codes: false,
+            uses_stale: false,
             keep: Duration::ZERO,
         };
         let (stored, reuse) = confirm(&mut page, &confirmation, &rules, |_| false);

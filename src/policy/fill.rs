@@ -29,7 +29,7 @@ pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
         (_, Status::Miss | Status::Expired) => Ok(()),
         (_, Status::Bypass) => Err(StoreReason::Bypass),
         (_, Status::Error) => Err(StoreReason::Fault),
-        (_, Status::Hit | Status::Revalidated) => Err(StoreReason::Kept),
+        (_, Status::Hit | Status::Revalidated | Status::Stale) => Err(StoreReason::Kept),
     };
     if !request.get {
         return Err(StoreReason::Method);

@@ -1,6 +1,7 @@
 //! Decisions as values with a named reason: may this request be looked up ([`look_up()`]), may
 //! this stored page answer it ([`reuse()`]), may its answer be stored as far as the request
-//! ([`fill()`]) and the answer ([`store()`], [`confirm()`]) say, and where does it go ([`place()`])?
+//! ([`fill()`]) and the answer ([`store()`], [`confirm()`]) say, where does it go ([`place()`]), and what is sent when
+//! the application fails ([`use_stale()`])?
 
 mod age;
 mod compress;
@@ -12,8 +13,9 @@ mod reuse;
 mod rules;
 mod status;
 mod store;
+mod use_stale;
 
-pub use age::{age_of, freshness_of};
+pub use age::{age_of, freshness_of, staleness_of};
 pub use compress::{Compress, Types};
 pub use confirm::{Confirmation, confirm};
 pub use fill::{FillFacts, fill};
@@ -23,3 +25,4 @@ pub use reuse::{ClientFacts, Form, Reuse, Stale, Verdict, reuse};
 pub use rules::{Heuristic, Ignored, Invalidates, StoreRules, Validity};
 pub use status::{has_no_body, invalidates, is_never_stored};
 pub use store::{Received, Storable, has_validator, is_to_stay_as_it_is, store};
+pub use use_stale::{Failure, use_stale};

@@ -67,6 +67,8 @@ pub struct StoreRules {
     /// `redis_cache_compress`: one content coding does for all clients, so that pages do not vary on
     /// Accept-Encoding.
     pub codes: bool,
+    /// `redis_cache_use_stale`: pages are kept when they are no longer fresh.
+    pub uses_stale: bool,
     /// `redis_cache_keep`.
     pub keep: Duration,
 }

@@ -95,7 +95,7 @@ pub fn store(
     };
     let swr = window(control.stale_while_revalidate);
     let sie = window(control.stale_if_error);
-    let keep = if revalidated { whole_millis(rules.keep) } else { 0 };
+    let keep = if revalidated || rules.uses_stale { whole_millis(rules.keep) } else { 0 };
     let ttl = lifetime.saturating_sub(age).max(0).saturating_add(swr.max(sie).max(keep));
     if ttl <= 0 {
         return Err(StoreReason::Expired);

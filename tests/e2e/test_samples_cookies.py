@@ -70,7 +70,7 @@ SAMPLES = {
     "mediawiki.conf": ["MediaWiki"],
     "dokuwiki.conf": ["DokuWiki"],
     **dict.fromkeys(
-        ["django.conf", "store.conf", "balancer.conf", "cluster.conf", "sentinel.conf",
+        ["django.conf", "store.conf", "stale.conf", "balancer.conf", "cluster.conf", "sentinel.conf",
          "upstream-replicas.conf", "article-2014.conf", "wagtail.conf"],
         ["Django"],
     ),

@@ -48,6 +48,26 @@ def test_a_page(site, redis, kind):
     assert 59_000 < redis.pttl(key) <= 60_000
 
 
+@pytest.mark.parametrize(
+    ("control", "sie"),
+    [
+        ("stale-if-error=30", 30_000),
+        ("max-age=60, stale-if-error=x", 0),
+        ("stale-if-error=30, must-revalidate", 0),
+        ("stale-if-error=30, Proxy-Revalidate", 0),
+        ("max-age=60", 0),
+    ],
+)
+def test_a_page_that_may_be_used_after_an_error_is_kept_for_it(site, redis, control, sie):
+    target = f"/sized/?n=10&control={control}"
+    assert site.get(target)["X-Redis-Cache-Store"] == "stored"
+    key = site.key(target)
+    line = facts(stored(redis, key)[1])
+    assert (line["sie"].value if "sie" in line else 0) == sie
+    assert line["fresh"].value == 60_000
+    assert 59_000 + sie < redis.pttl(key) <= 60_000 + sie
+
+
 def test_serializer_and_compressor_are_not_in_the_way(site, redis_server, settings):
     from conftest import caches_of
 

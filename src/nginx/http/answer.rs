@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_chain_t, ngx_http_block_reading, ngx_http_top_header_filter, 
 use crate::nginx::http::collect::Collecting;
 use crate::nginx::http::fate::{Armed, Fate};
 use crate::nginx::http::lookup::Lookup;
-use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite};
+use crate::nginx::http::{collect, conditions, fill, filter, hold, revalidate, rewrite, use_stale};
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{glue, rc};
 use crate::policy;
@@ -26,6 +26,9 @@ pub(in crate::nginx) enum Next {
 pub(in crate::nginx) fn on_header(lookup: Lookup) -> Next {
     if rewrite::take_back(lookup).is_err() {
         return Next::Done(rc::ERROR);
+    }
+    if let Some(code) = use_stale::rescue(lookup) {
+        return Next::Done(code);
     }
     let expected = lookup.with_fate(|fate| match fate {
         Fate::Armed(_) | Fate::Invalidates(_) => std::mem::replace(fate, Fate::Unasked),
@@ -53,7 +56,7 @@ fn on_other(lookup: Lookup) -> Next {
     Next::Pass
 }
 
-fn on_answer(lookup: Lookup, mut armed: Armed) -> Next {
+fn on_answer(lookup: Lookup, armed: Armed) -> Next {
     let request = lookup.request();
     if armed.undo(lookup).is_err() {
         return Next::Done(rc::ERROR);
@@ -64,7 +67,7 @@ fn on_answer(lookup: Lookup, mut armed: Armed) -> Next {
         return Next::Pass;
     }
     let response = Response::of(request);
-    if let Some(code) = revalidate::confirm(lookup, &mut armed, &response) {
+    if let Some(code) = revalidate::confirm(lookup, &armed, &response) {
         return Next::Done(code);
     }
     let decided = fill::decide(lookup, &armed, &response);

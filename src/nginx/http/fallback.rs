@@ -74,7 +74,10 @@ fn prepare(
     reason: Reason,
     stale: Option<Confirmable<'_>>,
 ) -> Result<(), OutOfMemory> {
-    fill::arm(lookup, reason, stale)?;
+    fill::arm(lookup, reason, stale.as_ref().map(|found| &found.page))?;
+    if let Some(Confirmable { stale, .. }) = stale {
+        lookup.set_stale(stale);
+    }
     let handed = lookup.request().is_main() && hand_over_key(lookup, reason)?;
     match handed || lookup.is_armed() {
         true => rewrite::apply(lookup),

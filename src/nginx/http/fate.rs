@@ -10,7 +10,7 @@ use crate::entry::Page;
 use crate::nginx::sys::NAME;
 use crate::nginx::worker;
 use crate::policy::Form;
-use crate::reason::StoreReason;
+use crate::reason::{Reason, StoreReason};
 
 /// What becomes of the application's answer.
 pub(in crate::nginx) enum Fate {
@@ -32,20 +32,22 @@ pub(in crate::nginx) enum Fate {
 pub(in crate::nginx) struct Armed {
     /// When the application was asked, in milliseconds since 1970.
     pub asked: i64,
-    /// The stored page that the application is asked to confirm.
-    pub stale: Option<StalePage>,
+    /// The application is asked to confirm the page that [`Lookup::take_stale`] has.
+    pub asks_to_confirm: bool,
     /// If-None-Match, If-Modified-Since or Range of the client is kept from the application.
     pub is_conditional: bool,
 }
 
-/// A stored page that the application may confirm, with the memory that it lies in.
+/// A stored page that the application may confirm, or that may be sent if it fails, with the memory that
+/// it lies in.
 pub(in crate::nginx) struct Confirmable<'a> {
     pub page: Page<'a>,
     pub stale: StalePage,
 }
 
-/// That memory, while the application is asked.
+/// That memory, while the application is asked, and why the page does not answer by itself.
 pub(in crate::nginx) struct StalePage {
+    pub reason: Reason,
     pub held: Held,
     /// In which form the client gets it.
     pub form: Form,
@@ -79,7 +81,7 @@ impl Lookup {
 
     /// Whether the application is asked to confirm the stored page.
     pub fn asks_to_confirm(self) -> bool {
-        self.with_fate(|fate| matches!(fate, Fate::Armed(armed) if armed.stale.is_some()))
+        self.with_fate(|fate| matches!(fate, Fate::Armed(armed) if armed.asks_to_confirm))
     }
 
     /// Why the answer is or is not stored, as far as it is known; `None` where nothing asked.

@@ -1,10 +1,10 @@
 //! A request that is no hit goes on to the application: may its answer be stored, and how.
 
 use crate::engine::client::hash_of;
-use crate::entry::{Head, MAX_FIELDS, OwnTag};
+use crate::entry::{Head, MAX_FIELDS, OwnTag, Page};
 use crate::http::Field;
 use crate::nginx::conf::MainConf;
-use crate::nginx::http::fate::{Armed, Confirmable, Fate};
+use crate::nginx::http::fate::{Armed, Fate};
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::{conditions, rewrite};
 use crate::nginx::sys::response::Response;
@@ -19,7 +19,7 @@ use crate::redis::write::Write;
 pub(in crate::nginx) fn arm(
     lookup: Lookup,
     reason: Reason,
-    stale: Option<Confirmable<'_>>,
+    stale: Option<&Page<'_>>,
 ) -> Result<(), OutOfMemory> {
     let Some(rules) = &lookup.plan().store else { return Ok(()) };
     let request = lookup.request();
@@ -51,16 +51,15 @@ pub(in crate::nginx) fn arm(
         lookup.settle(StoreReason::MinUses);
         return Ok(());
     }
-    let mut armed = Armed { asked: now_millis(), stale: None, is_conditional: false };
+    let mut armed = Armed { asked: now_millis(), asks_to_confirm: false, is_conditional: false };
     // A subrequest shares the header of its main request, which is not to be changed for it.
     if request.is_main() {
         armed.is_conditional = conditions::take(request)?;
-        let may_confirm = |found: &Confirmable<'_>| {
-            rules.revalidate && policy::has_validator(found.page.fields())
-        };
-        if let Some(Confirmable { page, stale }) = stale.filter(may_confirm) {
-            conditions::add_validators(request, &page)?;
-            armed.stale = Some(stale);
+        if let Some(page) =
+            stale.filter(|page| rules.revalidate && policy::has_validator(page.fields()))
+        {
+            conditions::add_validators(request, page)?;
+            armed.asks_to_confirm = true;
         }
     }
     lookup.set_fate(Fate::Armed(Box::new(armed)));
@@ -81,7 +80,7 @@ impl Armed {
     /// Takes back what was done to the request for the application alone: parts that its answer
     /// includes are asked for later, with the header of this request.
     pub fn undo(&self, lookup: Lookup) -> Result<(), OutOfMemory> {
-        let asks = self.stale.is_some();
+        let asks = self.asks_to_confirm;
         if asks { conditions::drop_validators(lookup.request()) } else { Ok(()) }
     }
 }

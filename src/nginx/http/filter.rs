@@ -14,7 +14,6 @@ use ngx::http::HttpModule;
 use crate::entry;
 use crate::http::cache_status;
 use crate::nginx::Module;
-use crate::nginx::conf::MainConf;
 use crate::nginx::http::answer;
 use crate::nginx::http::answer::Next;
 use crate::nginx::http::conditions;
@@ -26,20 +25,17 @@ use crate::reason::{Reason, StoreReason};
 static mut NEXT_HEADER: ngx_http_output_header_filter_pt = None;
 static mut NEXT_BODY: ngx_http_output_body_filter_pt = None;
 
-/// Puts the filters in front of the ones that are there; that of bodies only where something is
-/// stored.
+/// Puts the filters in front of the ones that are there.
 ///
 /// # Safety
 /// Called once a configuration, in postconfiguration.
-pub(in crate::nginx) unsafe fn register(main: &MainConf) {
+pub(in crate::nginx) unsafe fn register() {
     // SAFETY: nginx is single-threaded, and configures before it serves.
     unsafe {
         *addr_of_mut!(NEXT_HEADER) = ngx_http_top_header_filter;
         ngx_http_top_header_filter = Some(header_filter);
-        if main.stores {
-            *addr_of_mut!(NEXT_BODY) = ngx_http_top_body_filter;
-            ngx_http_top_body_filter = Some(body_filter);
-        }
+        *addr_of_mut!(NEXT_BODY) = ngx_http_top_body_filter;
+        ngx_http_top_body_filter = Some(body_filter);
     }
 }
 

@@ -161,7 +161,7 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
     lookup.note(asked);
     let stale = stale
         .zip(lookup.take_value())
-        .map(|((page, form), held)| Confirmable { page, stale: StalePage { held, form } });
+        .map(|((page, form), held)| Confirmable { page, stale: StalePage { reason, held, form } });
     Some(fallback::leave(lookup, reason, stale))
 }
 

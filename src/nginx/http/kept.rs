@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use crate::engine::memory::Held;
+use crate::nginx::http::fate::StalePage;
 use crate::nginx::http::lookup::{Asked, Lookup};
 use crate::policy::Known;
 use crate::redis::write::Seen;
@@ -14,6 +15,7 @@ pub(in crate::nginx) struct Kept {
     value: RefCell<Option<Held>>,
     decoded: RefCell<Option<Held>>,
     known: RefCell<Option<Box<Known>>>,
+    stale: RefCell<Option<StalePage>>,
 }
 
 impl Lookup {
@@ -66,6 +68,21 @@ impl Lookup {
             Asked::First => known.first = seen,
             Asked::Variant(variant) => known.variant = Some((variant.clone(), seen)),
         }
+    }
+
+    /// Keeps a page that is no longer fresh, for what the application makes of the request.
+    pub fn set_stale(self, stale: StalePage) {
+        self.kept().stale.replace(Some(stale));
+    }
+
+    /// Takes that page out, if there is one.
+    pub fn take_stale(self) -> Option<StalePage> {
+        self.kept().stale.take()
+    }
+
+    /// Whether there is one.
+    pub fn has_stale(self) -> bool {
+        self.kept().stale.borrow().is_some()
     }
 
     /// Runs `work` on what was noted.

@@ -53,14 +53,15 @@ pub(in crate::nginx) struct Decision {
     pub reason: Reason,
     /// Seconds since the page was new.
     pub age: Option<u64>,
-    /// Seconds for which the page stays fresh.
-    pub ttl: Option<u64>,
+    /// Seconds for which the page stays fresh; below 0 it is stale.
+    pub ttl: Option<i64>,
 }
 
 impl Decision {
     /// A stored page is sent.
     pub fn page(reason: Reason, reuse: &Reuse) -> Self {
-        Self { reason, age: reuse.age, ttl: reuse.ttl }
+        let ttl = reuse.ttl.and_then(|ttl| i64::try_from(ttl).ok());
+        Self { reason, age: reuse.age, ttl }
     }
 }
 

@@ -3,7 +3,7 @@
 //! that it holds ([`kept`]), [`fate`] that of its answer. A hit is sent by [`serve`]; everything else
 //! goes to the application by [`fallback`], prepared by [`fill`], [`conditions`] and [`rewrite`].
 //! [`filter`] hands what is answered to [`answer`]: it is stored ([`collect`]), held ([`hold`]) or
-//! replaced ([`revalidate`]). [`variables`] tell of it.
+//! replaced ([`revalidate`], [`use_stale`]). [`variables`] tell of it.
 
 pub(in crate::nginx) mod answer;
 pub(in crate::nginx) mod collect;
@@ -23,4 +23,5 @@ pub(in crate::nginx) mod post_read;
 pub(in crate::nginx) mod revalidate;
 pub(in crate::nginx) mod rewrite;
 pub(in crate::nginx) mod serve;
+pub(in crate::nginx) mod use_stale;
 pub(in crate::nginx) mod variables;

@@ -4,6 +4,7 @@
 use ngx::ffi::{ngx_http_clean_header, ngx_int_t};
 
 use crate::entry::{Page, Stored};
+use crate::http::Field;
 use crate::nginx::http::fate::Armed;
 use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::http::{conditions, fill, serve};
@@ -18,14 +19,14 @@ use crate::{entry, policy};
 /// Sends the stored page, and stores it anew; `None` where the answer is no confirmation.
 pub(in crate::nginx) fn confirm(
     lookup: Lookup,
-    armed: &mut Armed,
+    armed: &Armed,
     response: &Response<'_>,
 ) -> Option<ngx_int_t> {
     let rules = lookup.plan().store.as_ref()?;
-    if response.status != 304 || response.is_altered() {
+    if response.status != 304 || response.is_altered() || !armed.asks_to_confirm {
         return None;
     }
-    let stale = armed.stale.take()?;
+    let stale = lookup.take_stale()?;
     // SAFETY: the answer is decided here, so the value stays until the pool is freed.
     let value = unsafe { lookup.keep(stale.held) };
     let Ok(Stored::Page(mut page)) = entry::decode(value) else { return None };
@@ -42,12 +43,7 @@ pub(in crate::nginx) fn confirm(
     let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
     lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
     lookup.decide(Decision::page(Reason::Revalidated, &reuse));
-    let body = match reuse.form {
-        // SAFETY: it was decoded before the application was asked, and stays until the pool is freed.
-        Form::Decoded(_) => unsafe { lookup.decoded() }?,
-        Form::Stored | Form::Gunzip => page.body,
-    };
-    Some(send(lookup, &page, &reuse, body, response))
+    Some(replace(lookup, &page, &reuse, response))
 }
 
 /// Stores the updated page.
@@ -69,15 +65,21 @@ fn store(
     writer::fill(lookup, write, storable.ttl, share)
 }
 
-/// Sends the page in the place of the 304. nginx's filters answer the client's own condition.
-fn send(
+/// Sends a stored page in the place of an answer. nginx's filters answer the client's own condition.
+pub(in crate::nginx) fn replace(
     lookup: Lookup,
     page: &Page<'_>,
     reuse: &Reuse,
-    body: &[u8],
     response: &Response<'_>,
 ) -> ngx_int_t {
     let request = lookup.request();
+    let body = match reuse.form {
+        // SAFETY: it was decoded before the application was asked, and stays until the pool is freed.
+        Form::Decoded(_) => unsafe { lookup.decoded() },
+        Form::Stored | Form::Gunzip => Some(page.body),
+    };
+    let Some(body) = body else { return rc::ERROR };
+    request.forget_error();
     // SAFETY: the request is alive, and nothing of its header was sent.
     unsafe { ngx_http_clean_header(request.as_ptr()) };
     conditions::restore(request);
@@ -93,9 +95,11 @@ fn send(
     code
 }
 
-/// Cookies of the 304 are the client's, and no page's.
+/// Cookies of a 304 are the client's, and no page's.
 fn set_cookies(request: Request, response: &Response<'_>) -> Result<(), OutOfMemory> {
-    for field in response.received.iter().filter(|field| field.is("set-cookie")) {
+    let confirms = response.status == 304;
+    let cookies = |field: &&Field<'_>| confirms && field.is("set-cookie");
+    for field in response.received.iter().filter(cookies) {
         request.headers_out().list().push("Set-Cookie", None, field.value)?;
     }
     Ok(())

@@ -192,7 +192,6 @@ unsafe fn try_merge(
         Plan::new(&conf.settings, Door::Pass, endpoint, &main.upstreams).map_err(in_place)?;
     // SAFETY: `cf` is nginx's context.
     let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(in_place)?;
-    main.stores |= plan.store.is_some() || plan.purge.is_some();
     main.codes |= plan.store.is_some() && plan.compress.is_some();
     // SAFETY: the core module's configuration is merged.
     unsafe { checks::warn_of_bare_error_page(cf, core, &plan) };
@@ -221,7 +220,6 @@ fn plan_in_place(
     // SAFETY: `cf` is nginx's context.
     let endpoint = unsafe { main.endpoint(cf, &plan.connections, resolver) }.map_err(named)?;
     main.looks_up_in_place = true;
-    main.stores |= plan.store.is_some() || plan.purge.is_some();
     main.codes |= plan.store.is_some() && plan.compress.is_some();
     conf.plan = Some(ActivePlan { plan, endpoint });
     Ok(())

@@ -187,6 +187,12 @@ impl Request {
         self.has(glue::error_page) || self.raw().err_status != 0
     }
 
+    /// Has the status of the response be its own again, not that of an error.
+    pub fn forget_error(self) {
+        // SAFETY: the request is alive (see `new`).
+        unsafe { (*self.as_ptr()).err_status = 0 };
+    }
+
     pub fn scheme(self) -> &'static str {
         if self.is_tls() { "https" } else { "http" }
     }

@@ -15,6 +15,7 @@ fn rules() -> StoreRules {
         revalidate: false,
         cookies_are_in_key: false,
         codes: false,
+        uses_stale: false,
         keep: Duration::from_secs(3600),
     }
 }
@@ -312,7 +313,10 @@ fn stale_windows_are_kept_unless_forbidden() {
     let found = with(&rules(), 200, &[("Cache-Control", windows), ("Age", "10")]).unwrap();
     assert_eq!((found.swr, found.sie, found.age), (30_000, 90_000, 10_000));
     assert_eq!(found.ttl, 50_000 + 90_000);
-    for forbids in ["must-revalidate", "proxy-revalidate", "s-maxage=60"] {
+    let beside = format!("{windows}, s-maxage=60");
+    let found = with(&rules(), 200, &[("Cache-Control", &beside)]).unwrap();
+    assert_eq!((found.swr, found.sie), (30_000, 90_000));
+    for forbids in ["must-revalidate", "proxy-revalidate"] {
         let value = format!("{windows}, {forbids}");
         let found = with(&rules(), 200, &[("Cache-Control", &value)]).unwrap();
         assert_eq!((found.swr, found.sie, found.ttl), (0, 0, 60_000), "{forbids}");
@@ -329,4 +333,11 @@ fn one_coding_for_all_clients_is_no_axis() {
     assert_eq!(vary("max-age=5", &rules()).unwrap().vary, both);
     assert_eq!(vary("max-age=5", &codes).unwrap().vary, ["accept"]);
     assert_eq!(vary("max-age=5, no-transform", &codes).unwrap().vary, both);
+}
+
+#[test]
+fn what_may_be_used_stale_is_kept() {
+    let keeps = StoreRules { uses_stale: true, ..rules() };
+    let ttl = |rules| with(rules, 200, &[("Cache-Control", "max-age=60")]).unwrap().ttl;
+    assert_eq!((ttl(&rules()), ttl(&keeps)), (60_000, 3_660_000));
 }

@@ -34,12 +34,16 @@ class Facts:
     tags: tuple[str, ...] = ()
     # How the ETag was before the page was coded; None where it was not.
     coded: str | None = None
+    # For how many milliseconds more the page may be used after an error.
+    sie: int = 0
 
     def line(self) -> str:
         line = Dictionary()
         line["v"] = 1
         line["stored"] = self.stored
         line["fresh"] = self.fresh
+        if self.sie:
+            line["sie"] = self.sie
         if self.coded is not None:
             line["coded"] = Token(self.coded)
         if self.key_text is not None:

@@ -121,6 +121,14 @@ def variation(response: HttpResponseBase) -> frozenset[str]:
     return names(response.get("Vary", "")) - {"accept-encoding", "cookie"}
 
 
+def stale_if_error(response: HttpResponseBase) -> int:
+    """For how many seconds more the page may be sent when Django fails (RFC 5861)."""
+    directives = cache_control(response.get("Cache-Control", ""))
+    if {"must-revalidate", "proxy-revalidate"} & directives.keys():
+        return 0
+    return seconds(directives, "stale-if-error") or 0
+
+
 def lifetime(response: HttpResponseBase, timeout: float | None, settings: Settings) -> float:
     """For how many seconds a response is fresh; not above 0 is: not at all."""
     if response.status_code != 200:

@@ -221,16 +221,17 @@ def _page(response: HttpResponse, render: Render, settings: Settings) -> Page | 
     # nginx decodes a coded page for who does not take the coding: its body counts as well.
     if len(response.content) > settings.max_size:
         return "size"
-    value = response.content
+    value, kept = response.content, 0
     if settings.form == "http":
-        value = _http_value(response, render, settings, ttl, tags)
+        kept = policy.stale_if_error(response) * 1000
+        value = _http_value(response, render, settings, (ttl, kept), tags)
     if len(value) > settings.max_size:
         return "size"
-    return Page(value, ttl, policy.variation(response), tags)
+    return Page(value, ttl + kept, policy.variation(response), tags)
 
 
-def _http_value(response: HttpResponse, render: Render, settings: Settings, ttl: int,
-                tags: tuple[str, ...]) -> bytes:  # fmt: skip
+def _http_value(response: HttpResponse, render: Render, settings: Settings,
+                times: tuple[int, int], tags: tuple[str, ...]) -> bytes:  # fmt: skip
     if settings.client_max_age is not None and not response.has_header("Cache-Control"):
         patch_cache_control(response, max_age=settings.client_max_age)
     body = response.content
@@ -247,7 +248,8 @@ def _http_value(response: HttpResponse, render: Render, settings: Settings, ttl:
     tag = None
     if found is not None:
         headers, body, tag = list(found.headers), found.body, found.tag
-    facts = entry.Facts(stored, ttl, render.key_text, tags, tag)
+    fresh, kept = times
+    facts = entry.Facts(stored, fresh, render.key_text, tags, tag, kept)
     return entry.page(response.status_code, response.reason_phrase, headers, facts, body)
 
 

@@ -1,0 +1,46 @@
+//! The application failed: a stored page that is no longer fresh is sent in its place (RFC 5861).
+
+use ngx::ffi::ngx_int_t;
+
+use crate::entry::Stored;
+use crate::nginx::http::fate::Fate;
+use crate::nginx::http::lookup::{Decision, Lookup};
+use crate::nginx::http::revalidate;
+use crate::nginx::sys::response::{Response, upstream};
+use crate::nginx::sys::{now_millis, rc};
+use crate::policy::{Failure, Reuse};
+use crate::reason::{Reason, StoreReason};
+use crate::{entry, policy};
+
+/// Sends the stored page; `None` where the answer is no failure, or no page may take its place.
+pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
+    if !lookup.has_stale() {
+        return None;
+    }
+    let failure = failure_of(lookup)?;
+    let stale = lookup.take_stale().filter(|stale| stale.reason == Reason::Stale)?;
+    // SAFETY: the answer is decided here, so the value stays until the pool is freed.
+    let value = unsafe { lookup.keep(stale.held) };
+    let Ok(Stored::Page(page)) = entry::decode(value) else { return None };
+    let now = now_millis();
+    let staleness = policy::use_stale(&page, failure, &lookup.plan().use_stale, now)?;
+    let response = Response::of(lookup.request());
+    if let Fate::Armed(armed) = lookup.set_fate(Fate::Unasked) {
+        if armed.undo(lookup).is_err() {
+            return Some(rc::ERROR);
+        }
+    }
+    lookup.settle(StoreReason::Stale);
+    let reuse = Reuse { age: policy::age_of(&page, now), ttl: None, form: stale.form };
+    let ttl = Some(-(staleness / 1000));
+    lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
+    Some(revalidate::replace(lookup, &page, &reuse, &response))
+}
+
+/// How the application failed, whose answer is about to be sent, or nginx's own in its place.
+fn failure_of(lookup: Lookup) -> Option<Failure> {
+    let request = lookup.request();
+    let came = upstream(request)?.headers_in.status_n;
+    let sent = request.raw().headers_out.status;
+    Failure::of(u16::try_from(came).ok()?, u16::try_from(sent).ok()?)
+}
