@@ -16,6 +16,7 @@ PURE = {
     "parking": "",
     "uses": "",
     "variants": "",
+    "refresh": "",
     "key": "reason",
     "http": "key reason",
     "coder": "http",

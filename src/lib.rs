@@ -14,6 +14,7 @@
 //! | [`parking`] | requests and writes that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page and back: the raw and the http form |
 //! | [`coder`] | a body to its coded form and back |
+//! | [`refresh`] | which stale pages are fetched anew in the background |
 //! | [`uses`] | how often pages were asked for that are not stored |
 //! | [`variants`] | how many variants of a page are stored |
 //! | [`http`] | Cache-Control, freshness, Vary, content codings, hop-by-hop fields |
@@ -68,6 +69,7 @@ pub mod parking;
 pub mod policy;
 pub mod reason;
 pub mod redis;
+pub mod refresh;
 pub mod uses;
 pub mod variants;
 pub mod warnings;

@@ -17,8 +17,11 @@ pub enum Status {
     Expired,
     /// The stored page was no longer fresh; the application confirmed it, and it was sent.
     Revalidated,
-    /// The stored page was no longer fresh, and was sent in the place of an error.
+    /// The stored page was no longer fresh, and was sent in the place of an error, or while it is fetched
+    /// anew for the next visitor.
     Stale,
+    /// The same, and another request has it fetched anew already.
+    Updating,
     /// Redis could not be asked, or what it answered is not a page.
     Error,
 }
@@ -33,6 +36,7 @@ impl Status {
             Self::Expired => "EXPIRED",
             Self::Revalidated => "REVALIDATED",
             Self::Stale => "STALE",
+            Self::Updating => "UPDATING",
             Self::Error => "ERROR",
         }
     }
@@ -82,6 +86,9 @@ words! {
         NoCache "no_cache" "The stored page may not be reused without asking the application.";
         Reload "reload" "The stored page is fresh, and the Cache-Control of the request asks for a newer one.";
         Revalidated "revalidated" "The application confirmed the stored page with a 304, and it was sent.";
+        Revalidating "revalidating" "The stored page was sent though it is no longer fresh, and is fetched anew in the background.";
+        Updating "updating" "The stored page was sent though it is no longer fresh; it is being fetched anew, or was tried a moment ago, or too many others are.";
+        Refresh "refresh" "A request of nginx's own, for the next visitor: the stored page is no longer fresh.";
         UseStale "use_stale" "The application failed, and the stored page was sent though it is no longer fresh; see redis_cache_use_stale.";
         Method "method" "Only GET and HEAD are looked up.";
         Purge "purge" "The request was PURGE, and the page was purged; see redis_cache_purge.";
@@ -170,14 +177,15 @@ impl Reason {
         match self {
             Self::Fresh => Status::Hit,
             Self::Revalidated => Status::Revalidated,
-            Self::UseStale => Status::Stale,
+            Self::UseStale | Self::Revalidating => Status::Stale,
+            Self::Updating => Status::Updating,
             Self::Absent
             | Self::Gone
             | Self::Vary
             | Self::Encoding
             | Self::NotPublic
             | Self::Collision => Status::Miss,
-            Self::Stale | Self::NoCache | Self::Reload => Status::Expired,
+            Self::Stale | Self::NoCache | Self::Reload | Self::Refresh => Status::Expired,
             Self::Method
             | Self::Purge
             | Self::PurgeDenied
@@ -233,7 +241,10 @@ impl Reason {
 
     /// Whether the stored page is sent.
     pub const fn is_answered_by_redis(self) -> bool {
-        matches!(self.status(), Status::Hit | Status::Revalidated | Status::Stale)
+        matches!(
+            self.status(),
+            Status::Hit | Status::Revalidated | Status::Stale | Status::Updating
+        )
     }
 
     /// Whether it speaks of the connection to Redis, and so counts for the breaker: queue waits,
@@ -262,10 +273,11 @@ impl Reason {
     }
 
     /// Whether the application may store its answer under the key: it is told the key after a
-    /// miss and after a bypass that the configuration asked for, never after a fault.
+    /// miss and after a bypass that the configuration asked for, never after a fault, but that of a page
+    /// which it is to replace.
     pub const fn may_fill(self) -> bool {
         matches!(self.status(), Status::Miss | Status::Expired)
-            || matches!(self, Self::BypassCondition)
+            || matches!(self, Self::BypassCondition | Self::Coding)
     }
 }
 
@@ -284,8 +296,8 @@ mod tests {
 
     #[test]
     fn faults_never_let_the_application_fill() {
-        for reason in Reason::ALL.iter().filter(|r| r.status() == Status::Error) {
-            assert!(!reason.may_fill(), "{reason}");
+        for &reason in Reason::ALL.iter().filter(|r| r.status() == Status::Error) {
+            assert_eq!(reason.may_fill(), reason == Reason::Coding, "{reason}");
         }
         assert!(!Reason::Host.may_fill() && !Reason::Authorization.may_fill());
         assert!(Reason::Absent.may_fill() && Reason::Stale.may_fill());

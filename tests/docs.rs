@@ -26,7 +26,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("redis_cache_host", "Its host, and `:port` unless it is the scheme's own."),
     (
         "redis_cache_status",
-        "`HIT`, `MISS`, `BYPASS`, `EXPIRED`, `REVALIDATED`, `STALE` or `ERROR`. Empty where no \
+        "`HIT`, `MISS`, `BYPASS`, `EXPIRED`, `REVALIDATED`, `STALE`, `UPDATING` or `ERROR`. Empty where no \
          `redis_cache_pass` or `redis_cache` was reached.",
     ),
     (

@@ -22,6 +22,9 @@ pub(super) fn code(level: u8, body: &[u8], most: usize) -> Option<Vec<u8>> {
 }
 
 pub(super) fn decode(coded: &[u8], most: usize) -> Result<Vec<u8>, Undecodable> {
+    if coded.is_empty() {
+        return Ok(Vec::new());
+    }
     let alloc = StandardAlloc::default();
     let mut state = BrotliState::new(alloc, alloc, alloc);
     // Windows of more than 16 MiB are not of RFC 7932.
@@ -53,5 +56,6 @@ pub(super) fn decode(coded: &[u8], most: usize) -> Result<Vec<u8>, Undecodable> 
         }
     }
     out.truncate(written);
+    out.shrink_to_fit();
     Ok(out)
 }

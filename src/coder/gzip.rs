@@ -26,6 +26,10 @@ pub(super) fn code(level: u8, body: &[u8], most: usize) -> Option<Vec<u8>> {
 /// is left. Bytes behind the first member would be taken for its trailer, so that they are found out
 /// unless they end in a copy of it.
 pub(super) fn decode(coded: &[u8], most: usize) -> Result<Vec<u8>, Undecodable> {
+    // The answer to HEAD, and some empty ones, name a coding of nothing.
+    if coded.is_empty() {
+        return Ok(Vec::new());
+    }
     let (stream, trailer) = coded
         .split_last_chunk::<TRAILER>()
         .filter(|_| coded.len() >= SHORTEST)

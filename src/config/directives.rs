@@ -312,6 +312,7 @@ const CACHE: &[Directive] = &[
     store_directives::HEURISTIC,
     store_directives::COMPRESS,
     store_directives::USE_STALE,
+    store_directives::BACKGROUND_LIMIT,
     store_directives::AUTHORIZATION,
     Directive {
         name: c"redis_cache_no_store",

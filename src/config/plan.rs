@@ -9,7 +9,7 @@ use super::upstream::{Target, UpstreamSettings};
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::{Hash, KeyShape};
-use crate::policy::{Compress, Failure, Invalidates, StoreRules};
+use crate::policy::{Compress, Invalidates, StoreRules, UseStale};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::upstream::Upstream;
 
@@ -82,7 +82,9 @@ pub struct Plan {
     /// `redis_cache_compress`.
     pub compress: Option<Compress>,
     /// `redis_cache_use_stale`.
-    pub use_stale: Vec<Failure>,
+    pub use_stale: UseStale,
+    /// `redis_cache_background_limit`.
+    pub background_limit: usize,
     /// `redis_cache_authorization`.
     pub authorization: bool,
     /// `redis_cache_no_store`.
@@ -181,6 +183,7 @@ impl Plan {
             store: store.then(|| store_rules(settings)),
             compress: settings.compress.clone().flatten(),
             use_stale: settings.use_stale.clone().unwrap_or_default(),
+            background_limit: settings.background_limit.unwrap_or(16),
             authorization: settings.authorization.unwrap_or(false),
             no_store: settings.no_store.clone().unwrap_or_default(),
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
@@ -249,7 +252,7 @@ fn store_rules(settings: &Settings) -> StoreRules {
         revalidate: settings.revalidate.unwrap_or(false),
         keep: settings.keep.unwrap_or(Duration::from_secs(3600)),
         cookies_are_in_key: matches!(settings.cookies, Some(Some(_))),
-        uses_stale: settings.use_stale.as_ref().is_some_and(|failures| !failures.is_empty()),
+        uses_stale: settings.use_stale.as_ref().is_some_and(UseStale::is_on),
         codes: matches!(settings.compress, Some(Some(_))),
     }
 }

@@ -8,7 +8,7 @@ use super::upstream::Target;
 use crate::http::forwarded::{Forwarded, Source};
 use crate::http::query::Args;
 use crate::key::Hash;
-use crate::policy::{Compress, Failure, Heuristic, Ignored, Invalidates, Validity};
+use crate::policy::{Compress, Heuristic, Ignored, Invalidates, UseStale, Validity};
 use crate::redis::breaker::BreakerSettings;
 use crate::redis::endpoint::Secret;
 
@@ -127,8 +127,10 @@ settings! {
     hidden: Vec<String>,
     /// `redis_cache_revalidate`.
     revalidate: bool,
-    /// `redis_cache_use_stale`; empty is `off`.
-    use_stale: Vec<Failure>,
+    /// `redis_cache_use_stale`.
+    use_stale: UseStale,
+    /// `redis_cache_background_limit`.
+    background_limit: usize,
     /// `redis_cache_keep`.
     keep: Duration,
     /// `redis_cache_request_control`.

@@ -43,7 +43,9 @@ pub struct Facts {
     pub stored: Option<i64>,
     /// The freshness lifetime in milliseconds.
     pub fresh: Option<i64>,
-    /// For how many milliseconds more it may be used after an error.
+    /// For how many milliseconds more it may be used while it is fetched anew.
+    pub swr: Option<i64>,
+    /// For how many it may be after an error.
     pub sie: Option<i64>,
     /// The text that was hashed into the key.
     pub key: Option<Vec<u8>>,
@@ -75,8 +77,8 @@ impl Facts {
         if line.has_wrong_type {
             return Err(Reason::Entry);
         }
-        let Line { stored, fresh, sie, key, gone, coded, .. } = line;
-        Ok(Self { stored, fresh, sie, key, marker, gone, coded })
+        let Line { stored, fresh, swr, sie, key, gone, coded, .. } = line;
+        Ok(Self { stored, fresh, swr, sie, key, marker, gone, coded })
     }
 }
 
@@ -86,6 +88,7 @@ struct Line {
     version: Option<i64>,
     stored: Option<i64>,
     fresh: Option<i64>,
+    swr: Option<i64>,
     sie: Option<i64>,
     key: Option<Vec<u8>>,
     vary: Option<Vec<String>>,
@@ -103,6 +106,7 @@ impl Line {
             "v" => put(&mut self.version, integer),
             "stored" => put(&mut self.stored, integer),
             "fresh" => put(&mut self.fresh, integer),
+            "swr" => put(&mut self.swr, integer),
             "sie" => put(&mut self.sie, integer),
             "gen" => put(&mut self.generation, text.map(ToOwned::to_owned)),
             "gone" => {
@@ -161,7 +165,8 @@ impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
             self.line.vary = Some(Vec::new());
         }
         self.line.has_wrong_type |=
-            ["v", "stored", "fresh", "sie", "gen", "gone", "key", "coded"].contains(&self.name);
+            ["v", "stored", "fresh", "swr", "sie", "gen", "gone", "key", "coded"]
+                .contains(&self.name);
         Ok(Names { line: self.line, counts: self.name == "vary" })
     }
 }
@@ -234,6 +239,7 @@ mod tests {
             "v=1, stored=\"1\"",
             "v=1, fresh=1.5",
             "v=1, sie=a",
+            "v=1, swr=(1)",
             "v=1, vary=(\"a\")",
             "v=1, gen=\"g\"",
             "v=1, vary=\"a\", gen=\"g\"",

@@ -11,7 +11,9 @@ pub const CACHE: &str = "nginx-redis-cache";
 pub fn value(reason: Reason, ttl: Option<i64>, not_stored: Option<StoreReason>) -> String {
     let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
     let forward = match (reason.status(), reason) {
-        (Status::Hit, _) => return format!("{CACHE}; hit{ttl}; detail={reason}"),
+        (Status::Hit | Status::Updating, _) | (_, Reason::Revalidating) => {
+            return format!("{CACHE}; hit{ttl}; detail={reason}");
+        }
         (Status::Stale, _) => return format!("{CACHE}; fwd=stale{ttl}; detail={reason}"),
         (Status::Expired, Reason::Reload) => "request",
         (Status::Revalidated, _) => "stale; fwd-status=304",

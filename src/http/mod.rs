@@ -1,6 +1,6 @@
 //! Rules of HTTP that need no nginx: lists, dates, Cache-Control, freshness and age (RFC 9111), Vary,
 //! content codings and types, field lines, ranges, hop-by-hop fields, references to other pages, queries,
-//! cookies, what a balancer in front says of a request.
+//! cookies, what a balancer in front says of a request, the same request without the visitor.
 
 pub mod cache_control;
 pub mod cache_status;
@@ -14,6 +14,7 @@ pub mod freshness;
 pub mod hop_by_hop;
 pub mod query;
 pub mod range;
+pub mod replay;
 pub mod uri;
 pub mod vary;
 

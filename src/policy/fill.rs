@@ -26,10 +26,14 @@ pub fn fill(request: &FillFacts) -> Result<(), StoreReason> {
     let seen = match (request.reason, request.reason.status()) {
         (Reason::Redirect, _) => Err(StoreReason::Redirect),
         (Reason::Collision, _) => Err(StoreReason::Kept),
+        // Nobody but those who take the coding has use for what lies there.
+        (Reason::Coding, _) => Ok(()),
         (_, Status::Miss | Status::Expired) => Ok(()),
         (_, Status::Bypass) => Err(StoreReason::Bypass),
         (_, Status::Error) => Err(StoreReason::Fault),
-        (_, Status::Hit | Status::Revalidated | Status::Stale) => Err(StoreReason::Kept),
+        (_, Status::Hit | Status::Revalidated | Status::Stale | Status::Updating) => {
+            Err(StoreReason::Kept)
+        }
     };
     if !request.get {
         return Err(StoreReason::Method);
@@ -80,11 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_miss_and_an_expiry_are_filled() {
+    fn only_a_miss_an_expiry_and_a_damaged_page_are_filled() {
         for &reason in Reason::ALL {
             let allowed = fill(&FillFacts { reason, ..MISS }).is_ok();
             let open = matches!(reason.status(), Status::Miss | Status::Expired);
-            assert_eq!(allowed, open && reason != Reason::Collision, "{reason}");
+            let expected = (open && reason != Reason::Collision) || reason == Reason::Coding;
+            assert_eq!(allowed, expected, "{reason}");
         }
     }
 }

@@ -25,4 +25,4 @@ pub use reuse::{ClientFacts, Form, Reuse, Stale, Verdict, reuse};
 pub use rules::{Heuristic, Ignored, Invalidates, StoreRules, Validity};
 pub use status::{has_no_body, invalidates, is_never_stored};
 pub use store::{Received, Storable, has_validator, is_to_stay_as_it_is, store};
-pub use use_stale::{Failure, use_stale};
+pub use use_stale::{Failure, UseStale, use_stale, use_while_revalidated};

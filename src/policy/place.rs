@@ -68,8 +68,9 @@ pub fn place(
     let (key, ttl) = (lookup.key.to_vec(), storable.ttl);
     let first = lookup.known.first.clone();
     // What once varied on the coding needs not, where one does for all clients.
+    let names_coding = |names: &[String]| names.iter().any(|name| name == "accept-encoding");
     let needs = |(variant, _): &&(Variant, Seen)| {
-        !lookup.codes || !variant.fields.iter().any(|name| name == "accept-encoding")
+        !lookup.codes || names_coding(&storable.vary) || !names_coding(&variant.fields)
     };
     let known = lookup.known.variant.as_ref().filter(needs);
     if first == Seen::Nothing && lookup.age >= LATEST {
@@ -177,5 +178,8 @@ mod tests {
         let (_, key) = key_of(&placed_by(&marked, &["accept"], Reason::Vary, 0, true)).unwrap();
         let wanted = Variant::new(b"k", vec!["accept".to_owned()], "new".to_owned(), |_| None);
         assert_eq!(key.as_bytes(), wanted.key);
+        // One that says `no-transform` still varies on it.
+        let stays = placed_by(&marked, &["accept", "accept-encoding"], Reason::Vary, 0, true);
+        assert_eq!(key_of(&stays).unwrap().1.as_bytes(), variant.key);
     }
 }

@@ -1,5 +1,5 @@
-//! May a page that is no longer fresh be sent in the place of an error of the application? RFC 5861
-//! section 4, RFC 9111 section 4.2.4.
+//! May a page that is no longer fresh be sent, while it is fetched anew or in the place of an error of the
+//! application? RFC 5861, RFC 9111 section 4.2.4.
 
 use super::staleness_of;
 use crate::entry::Page;
@@ -50,24 +50,66 @@ impl Failure {
     }
 }
 
-/// For how many milliseconds the page has been stale that may be sent in the place of a failure at `now`
-/// (milliseconds since 1970); `None` where it may not. `allowed` are the failures of
-/// `redis_cache_use_stale`; `stale-if-error` of the page itself counts without it.
-pub fn use_stale(page: &Page<'_>, failure: Failure, allowed: &[Failure], now: i64) -> Option<i64> {
-    let staleness = staleness_of(page, now)?;
-    let control = CacheControl::parse_targeted(page.values("cdn-cache-control"))
-        .unwrap_or_else(|| CacheControl::parse(page.values("cache-control")));
-    if control.must_revalidate || control.no_cache || page.status >= 500 {
-        return None;
+/// `redis_cache_use_stale`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UseStale {
+    /// In the place of which failures.
+    pub failures: Vec<Failure>,
+    /// `updating`: also while the page is fetched anew.
+    pub updating: bool,
+}
+
+impl UseStale {
+    /// Whether it is anything but `off`.
+    pub fn is_on(&self) -> bool {
+        self.updating || !self.failures.is_empty()
     }
-    // The line has what the writer took from the fields.
-    let window = match page.facts.stored {
-        Some(_) => page.facts.sie.unwrap_or(0),
-        None => control.stale_if_error.map_or(0, millis),
-    };
-    let is_in_window = failure.is_server_error() && staleness < window;
-    let is_allowed = allowed.contains(&failure) && control.s_maxage.is_none();
-    (is_in_window || is_allowed).then_some(staleness)
+}
+
+/// For how many milliseconds the page has been stale that may be sent in the place of a failure at `now`
+/// (milliseconds since 1970); `None` where it may not. `stale-if-error` of the page itself counts without
+/// what `rules` allow.
+pub fn use_stale(page: &Page<'_>, failure: Failure, rules: &UseStale, now: i64) -> Option<i64> {
+    let usable = Usable::of(page, now)?;
+    let window = usable.window(page.facts.sie, usable.control.stale_if_error);
+    let is_in_window = failure.is_server_error() && usable.staleness < window;
+    usable.for_how_long(is_in_window, rules.failures.contains(&failure))
+}
+
+/// The same of a page that is fetched anew meanwhile: `stale-while-revalidate` of the page counts without
+/// `updating`.
+pub fn use_while_revalidated(page: &Page<'_>, rules: &UseStale, now: i64) -> Option<i64> {
+    let usable = Usable::of(page, now)?;
+    let window = usable.window(page.facts.swr, usable.control.stale_while_revalidate);
+    usable.for_how_long(usable.staleness < window, rules.updating)
+}
+
+/// A stale page that does not forbid to be used.
+struct Usable {
+    staleness: i64,
+    control: CacheControl,
+    has_line: bool,
+}
+
+impl Usable {
+    fn of(page: &Page<'_>, now: i64) -> Option<Self> {
+        let staleness = staleness_of(page, now)?;
+        let control = CacheControl::parse_targeted(page.values("cdn-cache-control"))
+            .unwrap_or_else(|| CacheControl::parse(page.values("cache-control")));
+        let is_forbidden = control.must_revalidate || control.no_cache || page.status >= 500;
+        let has_line = page.facts.stored.is_some();
+        (!is_forbidden).then_some(Self { staleness, control, has_line })
+    }
+
+    /// The line has what the writer took from the fields.
+    fn window(&self, line: Option<i64>, field: Option<u64>) -> i64 {
+        if self.has_line { line.unwrap_or(0) } else { field.map_or(0, millis) }
+    }
+
+    fn for_how_long(&self, is_in_window: bool, is_allowed: bool) -> Option<i64> {
+        let may = is_in_window || (is_allowed && self.control.s_maxage.is_none());
+        may.then_some(self.staleness)
+    }
 }
 
 #[cfg(test)]
@@ -79,12 +121,13 @@ mod tests {
 
     /// Of a page that has been stale for ten seconds.
     fn used(line: &str, fields: &str, failure: Failure, allowed: &[Failure]) -> bool {
+        let rules = UseStale { failures: allowed.to_vec(), updating: false };
         let stored = NOW - 70_000;
         let value = format!(
             "HTTP/1.1 200 OK\r\nRedis-Cache: v=1, stored={stored}, fresh=60000{line}\r\n{fields}\r\n"
         );
         let Ok(Stored::Page(page)) = decode(value.as_bytes()) else { panic!("no page") };
-        let found = use_stale(&page, failure, allowed, NOW);
+        let found = use_stale(&page, failure, &rules, NOW);
         assert!(found.is_none_or(|staleness| staleness == 10_000));
         found.is_some()
     }
@@ -123,6 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn while_it_is_fetched_anew() {
+        let of = |line: &str, control: &str, updating: bool| {
+            let value = format!(
+                "HTTP/1.1 200 OK\r\nRedis-Cache: v=1, stored={}, fresh=60000{line}\r\n\
+                 Cache-Control: {control}\r\n\r\n",
+                NOW - 70_000
+            );
+            let Ok(Stored::Page(page)) = decode(value.as_bytes()) else { panic!("no page") };
+            use_while_revalidated(&page, &UseStale { failures: Vec::new(), updating }, NOW)
+        };
+        assert_eq!(of(", swr=10001", "s-maxage=60", false), Some(10_000));
+        assert_eq!(of(", swr=10000, sie=99999", "max-age=60", false), None);
+        assert_eq!(of("", "max-age=60", true), Some(10_000));
+        assert_eq!(of("", "s-maxage=60", true), None);
+        assert_eq!(of(", swr=99999", "must-revalidate", true), None);
+    }
+
+    #[test]
     fn what_forbids_it() {
         let all = Failure::WORDS.map(|(_, failure)| failure);
         for control in ["must-revalidate", "proxy-revalidate", "no-cache"] {
@@ -139,7 +200,8 @@ mod tests {
         let of = |head: &str| {
             let value = format!("HTTP/1.1 {head}\r\n\r\n");
             let Ok(Stored::Page(page)) = decode(value.as_bytes()) else { panic!("no page") };
-            use_stale(&page, Failure::Error, &[Failure::Error], NOW)
+            let rules = UseStale { failures: vec![Failure::Error], updating: false };
+            use_stale(&page, Failure::Error, &rules, NOW)
         };
         let date = "Date: Thu, 01 Jan 1970 00:15:30 GMT";
         let control = "Cache-Control: max-age=60";

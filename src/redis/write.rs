@@ -140,6 +140,13 @@ impl Write {
         Self { steps: steps.into_iter().collect(), without_scripts: false, failed: None }
     }
 
+    /// Whether so long after its lookup it could undo an invalidation: it would be written over nothing,
+    /// where a tombstone may have been.
+    pub fn is_late(&self, age: Duration) -> bool {
+        let over_nothing = |step: &Step| step.guard == Guard::Holds(Seen::Nothing);
+        age >= LATEST && self.steps.front().is_some_and(over_nothing)
+    }
+
     /// The page, where it is one that is written.
     pub fn page_mut(&mut self) -> Option<&mut Vec<u8>> {
         self.steps.back_mut().map(|step| &mut step.value)
@@ -259,6 +266,19 @@ mod tests {
         assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Send);
         assert_eq!(words(&write), [&b"SET"[..], b"k", b"page", b"PX", b"5000"]);
         assert_eq!(write.on_reply(Written::Fault(Reason::NoPerm)), Next::Failed(Reason::NoPerm));
+    }
+
+    #[test]
+    fn what_comes_late_is_written_over_a_value_alone() {
+        let early = LATEST - Duration::from_millis(1);
+        assert!(page(Seen::Nothing).is_late(LATEST) && !page(Seen::Nothing).is_late(early));
+        assert!(!page(Seen::value(b"x")).is_late(LATEST));
+        let variant = |first| {
+            let marker = (b"k".to_vec(), first, b"marker".to_vec());
+            Write::variant(marker, (b"v".to_vec(), Seen::Nothing, b"page".to_vec()), 7)
+        };
+        assert!(variant(Seen::Nothing).is_late(LATEST));
+        assert!(!variant(Seen::value(b"marker")).is_late(LATEST));
     }
 
     #[test]

@@ -49,23 +49,25 @@ def test_a_page(site, redis, kind):
 
 
 @pytest.mark.parametrize(
-    ("control", "sie"),
+    ("control", "swr", "sie"),
     [
-        ("stale-if-error=30", 30_000),
-        ("max-age=60, stale-if-error=x", 0),
-        ("stale-if-error=30, must-revalidate", 0),
-        ("stale-if-error=30, Proxy-Revalidate", 0),
-        ("max-age=60", 0),
+        ("stale-if-error=30", 0, 30_000),
+        ("stale-while-revalidate=20, stale-if-error=30", 20_000, 30_000),
+        ("stale-while-revalidate=40, s-maxage=60", 40_000, 0),
+        ("max-age=60, stale-if-error=x", 0, 0),
+        ("stale-if-error=30, must-revalidate", 0, 0),
+        ("stale-while-revalidate=30, Proxy-Revalidate", 0, 0),
+        ("max-age=60", 0, 0),
     ],
 )
-def test_a_page_that_may_be_used_after_an_error_is_kept_for_it(site, redis, control, sie):
+def test_a_page_that_may_be_used_stale_is_kept_for_it(site, redis, control, swr, sie):
     target = f"/sized/?n=10&control={control}"
     assert site.get(target)["X-Redis-Cache-Store"] == "stored"
     key = site.key(target)
     line = facts(stored(redis, key)[1])
-    assert (line["sie"].value if "sie" in line else 0) == sie
-    assert line["fresh"].value == 60_000
-    assert 59_000 + sie < redis.pttl(key) <= 60_000 + sie
+    found = [line[name].value if name in line else 0 for name in ("fresh", "swr", "sie")]
+    assert found == [60_000, swr, sie]
+    assert 59_000 + max(swr, sie) < redis.pttl(key) <= 60_000 + max(swr, sie)
 
 
 def test_serializer_and_compressor_are_not_in_the_way(site, redis_server, settings):

@@ -70,6 +70,7 @@ fn on_answer(lookup: Lookup, armed: Armed) -> Next {
     if let Some(code) = revalidate::confirm(lookup, &armed, &response) {
         return Next::Done(code);
     }
+    lookup.forget_stale();
     let decided = fill::decide(lookup, &armed, &response);
     match decided.and_then(|found| Collecting::begin(lookup, &response, found)) {
         // Over HTTP/2 no body filter sees an answer that has no body.

@@ -3,17 +3,15 @@
 use ngx::ffi::{ngx_buf_t, ngx_chain_t};
 
 use crate::engine::memory::Share;
-use crate::entry;
-use crate::http::Field;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::sys::chain;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::{Response, upstream};
-use crate::nginx::worker::coding::{Recipe, Uncoded};
-use crate::nginx::worker::{coding, writer};
-use crate::policy::{Compress, Storable};
+use crate::nginx::worker::coding::Recipe;
+use crate::nginx::worker::writer;
+use crate::policy::Storable;
 use crate::reason::StoreReason;
 
 /// An answer that is being collected.
@@ -48,41 +46,15 @@ impl Collecting {
         if !share.grow(value.len() + expected) || value.try_reserve_exact(expected).is_err() {
             return Err(StoreReason::Overload);
         }
-        let compress = lookup.plan().compress.as_ref();
-        let recipe = match compress.filter(|compress| compress.applies_to(&fields, received)) {
-            Some(compress) => Some(Self::recipe(lookup, response, &storable, fields, compress)?),
-            None => None,
-        };
+        let recipe = fill::recipe(lookup, response, &storable, page, &fields);
         let head = value.len();
         Ok(Box::new(Self { storable, value, head, stated, share, recipe }))
     }
 
-    /// How the page is coded: its head in the coded form is made now, while the answer is there.
-    fn recipe<'a>(
-        lookup: Lookup,
-        response: &Response<'a>,
-        storable: &Storable,
-        mut fields: Vec<Field<'a>>,
-        compress: &'static Compress,
-    ) -> Result<Recipe, StoreReason> {
-        let own = entry::code_fields(&mut fields, compress.coding, |bytes| response.keep(bytes));
-        let own = Some(own.ok_or(StoreReason::Internal)?);
-        let page = (response.status, response.phrase());
-        let head = fill::head(lookup, storable, page, &fields, &response.received, own)?;
-        Ok(Recipe { head, compress })
-    }
-
     /// Hands the page to Redis.
     pub fn store(self, lookup: Lookup) -> Result<(), StoreReason> {
-        let write = fill::place(lookup, &self.storable, self.value)?;
-        let ttl = self.storable.ttl;
-        match self.recipe {
-            Some(recipe) => {
-                let uncoded = Uncoded { write, head: self.head, recipe };
-                coding::code_and_fill(lookup, uncoded, ttl, self.share)
-            }
-            None => writer::fill(lookup, write, ttl, self.share),
-        }
+        let Self { storable, value, head, share, recipe, .. } = self;
+        fill::hand_over(lookup, &storable, (value, head), recipe, share)
     }
 
     fn add(&mut self, bytes: &[u8], max_size: usize) -> Result<(), StoreReason> {

@@ -74,7 +74,7 @@ fn prepare(
     reason: Reason,
     stale: Option<Confirmable<'_>>,
 ) -> Result<(), OutOfMemory> {
-    fill::arm(lookup, reason, stale.as_ref().map(|found| &found.page))?;
+    fill::arm(lookup, reason, stale.as_ref())?;
     if let Some(Confirmable { stale, .. }) = stale {
         lookup.set_stale(stale);
     }

@@ -1,14 +1,18 @@
 //! A request that is no hit goes on to the application: may its answer be stored, and how.
 
 use crate::engine::client::hash_of;
-use crate::entry::{Head, MAX_FIELDS, OwnTag, Page};
+use crate::engine::memory::Share;
+use crate::entry;
+use crate::entry::{Head, MAX_FIELDS, OwnTag};
 use crate::http::Field;
 use crate::nginx::conf::MainConf;
-use crate::nginx::http::fate::{Armed, Fate};
+use crate::nginx::http::fate::{Armed, Confirmable, Fate};
 use crate::nginx::http::lookup::Lookup;
-use crate::nginx::http::{conditions, rewrite};
+use crate::nginx::http::{conditions, rewrite, serve};
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{OutOfMemory, now_millis};
+use crate::nginx::worker::coding::{Recipe, Uncoded};
+use crate::nginx::worker::{coding, writer};
 use crate::policy;
 use crate::policy::{FillFacts, Invalidates, LookedUp, Received, Storable};
 use crate::reason::{Reason, Status, StoreReason};
@@ -19,7 +23,7 @@ use crate::redis::write::Write;
 pub(in crate::nginx) fn arm(
     lookup: Lookup,
     reason: Reason,
-    stale: Option<&Page<'_>>,
+    stale: Option<&Confirmable<'_>>,
 ) -> Result<(), OutOfMemory> {
     let Some(rules) = &lookup.plan().store else { return Ok(()) };
     let request = lookup.request();
@@ -55,9 +59,12 @@ pub(in crate::nginx) fn arm(
     // A subrequest shares the header of its main request, which is not to be changed for it.
     if request.is_main() {
         armed.is_conditional = conditions::take(request)?;
-        if let Some(page) =
-            stale.filter(|page| rules.revalidate && policy::has_validator(page.fields()))
-        {
+        let may_confirm = |found: &&Confirmable<'_>| {
+            rules.revalidate
+                && policy::has_validator(found.page.fields())
+                && serve::body(lookup, &found.page, found.stale.form).is_ok()
+        };
+        if let Some(Confirmable { page, .. }) = stale.filter(may_confirm) {
             conditions::add_validators(request, page)?;
             armed.asks_to_confirm = true;
         }
@@ -160,12 +167,46 @@ pub(in crate::nginx) fn head(
     head.encode(fields.iter().copied(), received)
 }
 
-/// What is written for a page that is complete.
-pub(in crate::nginx) fn place(
+/// How a page is coded, if it is: `fields` are those that are stored of an answer with `received`. Its head
+/// in the coded form is made now, while the answer is there; one that is too large has no coded form.
+pub(in crate::nginx) fn recipe<'a>(
+    lookup: Lookup,
+    response: &Response<'a>,
+    storable: &Storable,
+    written: (u16, &[u8]),
+    fields: &[Field<'a>],
+) -> Option<Recipe> {
+    let received = &response.received;
+    let compress = lookup.plan().compress.as_ref()?;
+    if !compress.applies_to(fields, received) {
+        return None;
+    }
+    let mut fields = fields.to_vec();
+    let own = entry::code_fields(&mut fields, compress.coding, |bytes| response.keep(bytes))?;
+    let head = head(lookup, storable, written, &fields, received, Some(own)).ok()?;
+    Some(Recipe { head, compress })
+}
+
+/// Hands a page over to be written, coded by its recipe if it has one; `head` is the length of its head.
+pub(in crate::nginx) fn hand_over(
     lookup: Lookup,
     storable: &Storable,
-    value: Vec<u8>,
-) -> Result<Write, StoreReason> {
+    (value, head): (Vec<u8>, usize),
+    recipe: Option<Recipe>,
+    share: Share,
+) -> Result<(), StoreReason> {
+    let write = place(lookup, storable, value)?;
+    match recipe {
+        Some(recipe) => {
+            let uncoded = Uncoded { write, head, recipe };
+            coding::code_and_fill(lookup, uncoded, storable.ttl, share)
+        }
+        None => writer::fill(lookup, write, storable.ttl, share),
+    }
+}
+
+/// What is written for a page that is complete.
+fn place(lookup: Lookup, storable: &Storable, value: Vec<u8>) -> Result<Write, StoreReason> {
     let key = &lookup.key().ok_or(StoreReason::Internal)?.bytes;
     let request = lookup.request();
     let placed = lookup.with_known(|known| {

@@ -13,7 +13,7 @@ use crate::entry::{Page, Stored};
 use crate::nginx::conf::LocationConf;
 use crate::nginx::http::fate::{Confirmable, StalePage};
 use crate::nginx::http::lookup::{Asked, Decision, Lookup};
-use crate::nginx::http::{fallback, serve};
+use crate::nginx::http::{fallback, refresh, serve};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{NAME, now_millis, rc};
 use crate::nginx::worker;
@@ -155,13 +155,19 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             };
             return Some(fallback::leave(lookup, reason, None));
         }
-        Outcome::Stale(page, stale) => (stale.reason, Some((page, stale.form))),
+        Outcome::Stale(page, stale) => {
+            if let Some(code) = refresh::answer(lookup, &page, &stale) {
+                return Some(code);
+            }
+            (refresh::reason(request, &stale), Some((page, stale)))
+        }
         Outcome::No(reason) => (reason, None),
     };
     lookup.note(asked);
-    let stale = stale
-        .zip(lookup.take_value())
-        .map(|((page, form), held)| Confirmable { page, stale: StalePage { reason, held, form } });
+    let stale = stale.zip(lookup.take_value()).map(|((page, stale), held)| {
+        let Stale { reason, form } = stale;
+        Confirmable { page, stale: StalePage { reason, held, form } }
+    });
     Some(fallback::leave(lookup, reason, stale))
 }
 
@@ -204,11 +210,7 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
             Ok(body) => Outcome::Page(page, reuse, body),
             Err(reason) => Outcome::No(reason),
         },
-        // What could not be sent is not worth a confirmation.
-        Verdict::Stale(stale) => match serve::body(lookup, &page, stale.form) {
-            Ok(_) => Outcome::Stale(page, stale),
-            Err(_) => Outcome::No(stale.reason),
-        },
+        Verdict::Stale(stale) => Outcome::Stale(page, stale),
         Verdict::No(reason) => Outcome::No(reason),
     }
 }

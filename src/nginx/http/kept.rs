@@ -80,6 +80,13 @@ impl Lookup {
         self.kept().stale.take()
     }
 
+    /// Forgets it, and its decoded form: the application has answered.
+    pub fn forget_stale(self) {
+        let Kept { stale, decoded, .. } = self.kept();
+        stale.take();
+        decoded.take();
+    }
+
     /// Whether there is one.
     pub fn has_stale(self) -> bool {
         self.kept().stale.borrow().is_some()

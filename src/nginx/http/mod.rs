@@ -1,6 +1,7 @@
 //! One request. [`post_read`] sees it first; [`handler`] and [`in_place`] are the two doors by which it
 //! is looked up, under a key of [`facts`] and [`origin`]; [`lookup`] is the life of that, with the values
-//! that it holds ([`kept`]), [`fate`] that of its answer. A hit is sent by [`serve`]; everything else
+//! that it holds ([`kept`]), [`fate`] that of its answer. A hit is sent by [`serve`], a stale page with
+//! it by [`refresh`]; everything else
 //! goes to the application by [`fallback`], prepared by [`fill`], [`conditions`] and [`rewrite`].
 //! [`filter`] hands what is answered to [`answer`]: it is stored ([`collect`]), held ([`hold`]) or
 //! replaced ([`revalidate`], [`use_stale`]). [`variables`] tell of it.
@@ -20,6 +21,7 @@ pub(in crate::nginx) mod kept;
 pub(in crate::nginx) mod lookup;
 pub(in crate::nginx) mod origin;
 pub(in crate::nginx) mod post_read;
+pub(in crate::nginx) mod refresh;
 pub(in crate::nginx) mod revalidate;
 pub(in crate::nginx) mod rewrite;
 pub(in crate::nginx) mod serve;

@@ -85,7 +85,7 @@ impl Request {
 
     /// The address that nginx was connected from, in its text: the realip module, which puts another
     /// in its place, keeps it in a variable.
-    fn peer<'a>(self) -> &'a [u8] {
+    pub fn peer<'a>(self) -> &'a [u8] {
         const NAME: &[u8] = b"realip_remote_addr";
         // SAFETY: the request is alive; nginx looks the name up and writes to neither.
         unsafe {

@@ -43,42 +43,44 @@ pub(in crate::nginx) fn confirm(
     let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
     lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
     lookup.decide(Decision::page(Reason::Revalidated, &reuse));
-    Some(replace(lookup, &page, &reuse, response))
+    let body = match reuse.form {
+        // SAFETY: it was decoded before the application was asked, and stays until the pool is freed.
+        Form::Decoded(_) => unsafe { lookup.decoded() }?,
+        Form::Stored | Form::Gunzip => page.body,
+    };
+    Some(replace(lookup, &page, &reuse, body, response))
 }
 
 /// Stores the updated page.
-fn store(
+fn store<'a>(
     lookup: Lookup,
     storable: &Storable,
-    page: &Page<'_>,
-    response: &Response<'_>,
+    page: &Page<'a>,
+    response: &Response<'a>,
 ) -> Result<(), StoreReason> {
     let written = (page.status, page.phrase());
     let (fields, coded) = (page.fields(), page.facts.coded);
     let mut value = fill::head(lookup, storable, written, fields, &response.received, coded)?;
+    // A page that is coded stays so; one that was stored before it was to be coded is now.
+    let recipe = fill::recipe(lookup, response, storable, written, fields);
     let mut share = writer::share(lookup).ok_or(StoreReason::Internal)?;
     if !share.grow(value.len() + page.body.len()) {
         return Err(StoreReason::Overload);
     }
+    let head = value.len();
     value.extend_from_slice(page.body);
-    let write = fill::place(lookup, storable, value)?;
-    writer::fill(lookup, write, storable.ttl, share)
+    fill::hand_over(lookup, storable, (value, head), recipe, share)
 }
 
-/// Sends a stored page in the place of an answer. nginx's filters answer the client's own condition.
+/// Sends a stored page with `body`, that of its form, in the place of an answer. nginx's filters answer the client's own condition.
 pub(in crate::nginx) fn replace(
     lookup: Lookup,
     page: &Page<'_>,
     reuse: &Reuse,
+    body: &[u8],
     response: &Response<'_>,
 ) -> ngx_int_t {
     let request = lookup.request();
-    let body = match reuse.form {
-        // SAFETY: it was decoded before the application was asked, and stays until the pool is freed.
-        Form::Decoded(_) => unsafe { lookup.decoded() },
-        Form::Stored | Form::Gunzip => Some(page.body),
-    };
-    let Some(body) = body else { return rc::ERROR };
     request.forget_error();
     // SAFETY: the request is alive, and nothing of its header was sent.
     unsafe { ngx_http_clean_header(request.as_ptr()) };

@@ -5,7 +5,7 @@ use ngx::ffi::ngx_int_t;
 use crate::entry::Stored;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::lookup::{Decision, Lookup};
-use crate::nginx::http::revalidate;
+use crate::nginx::http::{revalidate, serve};
 use crate::nginx::sys::response::{Response, upstream};
 use crate::nginx::sys::{now_millis, rc};
 use crate::policy::{Failure, Reuse};
@@ -24,6 +24,7 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
     let Ok(Stored::Page(page)) = entry::decode(value) else { return None };
     let now = now_millis();
     let staleness = policy::use_stale(&page, failure, &lookup.plan().use_stale, now)?;
+    let body = serve::body(lookup, &page, stale.form).ok()?;
     let response = Response::of(lookup.request());
     if let Fate::Armed(armed) = lookup.set_fate(Fate::Unasked) {
         if armed.undo(lookup).is_err() {
@@ -34,7 +35,7 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
     let reuse = Reuse { age: policy::age_of(&page, now), ttl: None, form: stale.form };
     let ttl = Some(-(staleness / 1000));
     lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
-    Some(revalidate::replace(lookup, &page, &reuse, &response))
+    Some(revalidate::replace(lookup, &page, &reuse, body, &response))
 }
 
 /// How the application failed, whose answer is about to be sent, or nginx's own in its place.

@@ -1,8 +1,9 @@
 //! nginx's event loop and memory: [`socket`] and its [`tls`], what nginx says of them ([`said`]), the
 //! [`events`] of a worker, the [`resolver`] of names, the [`zone`] that workers share, its
-//! [`threads`].
+//! [`threads`], and clients of our own ([`inner`]).
 
 pub(in crate::nginx) mod events;
+pub(in crate::nginx) mod inner;
 pub(in crate::nginx) mod resolver;
 pub(in crate::nginx) mod said;
 pub(in crate::nginx) mod socket;

@@ -127,6 +127,133 @@ ngx_http_redis_cache_put_cookies_back(ngx_http_request_t *r, void *before)
 #endif
 }
 
+/*
+ * A connection of nobody, as ngx_event_accept makes one: to where the client of a request came in, from
+ * the same address, and in clear. The scheme of its requests is that of the request: nginx and its modules
+ * look whether there is TLS, of which no byte is ever sent. Gives the other end of it, or -1.
+ */
+ngx_socket_t
+ngx_http_redis_cache_connect_to_self(ngx_http_request_t *r, ngx_str_t *peer, ngx_atomic_uint_t *number)
+{
+    ngx_log_t             *log;
+    ngx_addr_t             addr;
+    ngx_socket_t           ends[2];
+    ngx_connection_t      *c, *client = r->connection;
+    ngx_listening_t       *ls = client->listening;
+    ngx_http_addr_conf_t  *conf, saved;
+
+    if (ls == NULL || r->http_connection == NULL || r->http_connection->addr_conf == NULL
+        || socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0, ends) == -1)
+    {
+        return -1;
+    }
+
+    c = ngx_get_connection(ends[0], ngx_cycle->log);
+    if (c == NULL) {
+        close(ends[0]);
+        close(ends[1]);
+        return -1;
+    }
+
+    c->log = ngx_cycle->log;
+    c->read->log = c->log;
+    c->write->log = c->log;
+    c->pool = ngx_create_pool(ls->pool_size, c->log);
+    log = c->pool ? ngx_palloc(c->pool, sizeof(ngx_log_t)) : NULL;
+    if (log == NULL) {
+        goto failed;
+    }
+
+    if (ngx_parse_addr(c->pool, &addr, peer->data, peer->len) != NGX_OK) {
+        addr.socklen = client->socklen;
+        addr.sockaddr = ngx_pnalloc(c->pool, addr.socklen);
+        if (addr.sockaddr == NULL) {
+            goto failed;
+        }
+        ngx_memcpy(addr.sockaddr, client->sockaddr, addr.socklen);
+    }
+
+    c->addr_text.data = ngx_pnalloc(c->pool, NGX_SOCKADDR_STRLEN);
+    c->local_sockaddr = ngx_pnalloc(c->pool, client->local_socklen);
+    if (c->addr_text.data == NULL || c->local_sockaddr == NULL) {
+        goto failed;
+    }
+
+#if (NGX_SSL)
+    if (client->ssl != NULL && client->ssl->connection != NULL) {
+        ngx_ssl_connection_t  *ssl = ngx_pcalloc(c->pool, sizeof(ngx_ssl_connection_t));
+
+        if (ssl == NULL) {
+            goto failed;
+        }
+        ssl->connection = SSL_new(SSL_get_SSL_CTX(client->ssl->connection));
+        if (ssl->connection == NULL) {
+            goto failed;
+        }
+        c->ssl = ssl;
+    }
+#endif
+
+    *log = ls->log;
+    log->data = NULL;
+    log->handler = NULL;
+
+    c->type = SOCK_STREAM;
+    c->sockaddr = addr.sockaddr;
+    c->socklen = addr.socklen;
+    c->addr_text.len = ngx_sock_ntop(c->sockaddr, c->socklen, c->addr_text.data, NGX_SOCKADDR_STRLEN, 0);
+    ngx_memcpy(c->local_sockaddr, client->local_sockaddr, client->local_socklen);
+    c->local_socklen = client->local_socklen;
+    c->recv = ngx_recv;
+    c->send = ngx_send;
+    c->recv_chain = ngx_recv_chain;
+    c->send_chain = ngx_send_chain;
+    c->log = log;
+    c->pool->log = log;
+    c->listening = ls;
+    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
+    c->read->log = log;
+    c->write->log = log;
+    c->write->ready = 1;
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->start_time = ngx_current_msec;
+    *number = c->number;
+
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);
+#endif
+
+    /* It speaks HTTP/1.1 in clear, whatever clients have to speak there. */
+    conf = r->http_connection->addr_conf;
+    saved = *conf;
+    conf->ssl = 0;
+    conf->http2 = 0;
+    conf->proxy_protocol = 0;
+#if (nginx_version >= 1025000)
+    conf->quic = 0;
+#endif
+    ls->handler(c);
+    *conf = saved;
+
+    if (c->fd == (ngx_socket_t) -1) {
+        close(ends[1]);
+        return -1;
+    }
+
+    return ends[1];
+
+failed:
+
+    if (c->pool != NULL) {
+        ngx_destroy_pool(c->pool);
+        c->pool = NULL;
+    }
+    ngx_close_connection(c);
+    close(ends[1]);
+    return -1;
+}
+
 /* A question to a resolver, or null, also where the resolver has no servers. */
 ngx_resolver_ctx_t *
 ngx_http_redis_cache_resolve_start(ngx_resolver_t *resolver)

@@ -10,6 +10,7 @@ use ngx::ffi::{
 };
 use ngx::http::{HttpModuleServerConf, NgxHttpCoreModule};
 
+use crate::http::Field;
 use crate::http::cache_control::RequestControl;
 use crate::key::Authority;
 use crate::nginx::sys::list::Headers;
@@ -85,6 +86,20 @@ impl Request {
     pub fn headers_in(self) -> Headers {
         // SAFETY: the list is that of a live request, and lives in its pool.
         unsafe { Headers::new(&raw mut (*self.as_ptr()).headers_in.headers, self.pool()) }
+    }
+
+    /// All fields; `None` where the name of one is no text.
+    pub fn fields<'a>(self) -> Option<Vec<Field<'a>>> {
+        // SAFETY: the list lives as long as the request and is not changed while it is read, and
+        // neither are the strings.
+        unsafe {
+            list::fields(&raw const (*self.as_ptr()).headers_in.headers)
+                .map(|field| {
+                    let name = std::str::from_utf8(bytes_of(field.key)).ok()?;
+                    Some(Field { name, value: bytes_of(field.value) })
+                })
+                .collect()
+        }
     }
 
     /// The values of all request header lines called `name`.

@@ -1,9 +1,11 @@
 //! Pages that are coded on their way to Redis: what takes long is done by nginx's threads.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
-use super::writer;
+use super::{system, writer};
 use crate::coder;
+use crate::engine::Level;
 use crate::engine::memory::Share;
 use crate::nginx::conf::{ActivePlan, MainConf};
 use crate::nginx::http::lookup::Lookup;
@@ -60,11 +62,21 @@ pub(super) struct Queue {
 struct Waiting {
     uncoded: Uncoded,
     plan: &'static ActivePlan,
+    /// When its lookup began.
+    began: Instant,
     share: Share,
 }
 
 impl Waiting {
+    fn is_late(&self) -> bool {
+        self.uncoded.write.is_late(self.began.elapsed())
+    }
+
     fn hand_over(self, main: &MainConf) {
+        if self.is_late() {
+            system::say(Level::Debug, "a page took too long to be coded, and is not written");
+            return;
+        }
         // A failure is in the log; nobody waits for this write.
         _ = writer::hand_over(main, self.plan, self.uncoded.write, self.share);
     }
@@ -89,7 +101,7 @@ pub(in crate::nginx) fn code_and_fill(
         return writer::fill(lookup, uncoded.write, ttl, share);
     }
     writer::admit(lookup, &uncoded.write, ttl)?;
-    let waiting = Waiting { uncoded, plan: lookup.active(), share };
+    let waiting = Waiting { uncoded, plan: lookup.active(), began: lookup.began(), share };
     super::with(main, |worker| {
         worker.codings.waiting.push_back(waiting);
         Some(())
@@ -102,13 +114,14 @@ pub(in crate::nginx) fn code_and_fill(
 fn go_on(main: &'static MainConf) {
     let next = super::with(main, |worker| {
         let queue = &mut worker.codings;
+        queue.waiting.retain(|waiting| !waiting.is_late());
         let next = if queue.is_busy { None } else { queue.waiting.pop_front() };
         queue.is_busy |= next.is_some();
         next
     });
-    let Some(Waiting { uncoded, plan, share }) = next else { return };
+    let Some(Waiting { uncoded, plan, began, share }) = next else { return };
     let done = move |uncoded| {
-        Waiting { uncoded, plan, share }.hand_over(main);
+        Waiting { uncoded, plan, began, share }.hand_over(main);
         super::with(main, |worker| {
             worker.codings.is_busy = false;
             Some(())

@@ -6,6 +6,7 @@
 pub(in crate::nginx) mod backend;
 pub(in crate::nginx) mod coding;
 pub(in crate::nginx) mod parked;
+pub(in crate::nginx) mod refreshes;
 pub(in crate::nginx) mod system;
 pub(in crate::nginx) mod writer;
 
@@ -49,6 +50,7 @@ pub(in crate::nginx) struct Worker {
     has_advised: bool,
     variants: Variants,
     codings: coding::Queue,
+    background: refreshes::Background,
 }
 
 /// nginx's `init_process`: builds the state of this worker.
@@ -71,6 +73,7 @@ pub(in crate::nginx) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) 
         has_advised: false,
         variants: Variants::default(),
         codings: coding::Queue::default(),
+        background: refreshes::Background::default(),
     };
     // The processes that look after nginx's own caches come here too, and ask nothing.
     // SAFETY: nginx set it before it started this process.
@@ -88,6 +91,7 @@ pub(in crate::nginx) unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) 
     let Some(main) = (unsafe { cycle.as_ref().and_then(MainConf::of) }) else { return };
     with(main, |worker| {
         worker.desk.events.clear();
+        worker.background.clear();
         worker.backends.iter_mut().for_each(|backend| backend.upstream.close_all());
         Some(())
     });

@@ -89,7 +89,7 @@ def faults(given: Mapping[str, Any]) -> list[str]:
         ("VARY", _are_names, "a list of header names, without *, Cookie and Authorization"),
         ("ARGS", _is_args, "what redis_cache_args of nginx has, such as 'drop=tracking sort'"),
         ("COOKIES", _are_cookies, "a list of cookies, none of them of one visitor alone"),
-        ("COMPRESS", lambda v: v is None or v in CODINGS, f"None or {' or '.join(CODINGS)}"),
+        ("COMPRESS", _is_coding, f"None or {' or '.join(CODINGS)}"),
         ("DROP_HEADERS", _are_strings, "a list of header names"),
         ("ORIGINS", _are_origins, "a list such as ['https://www.example.com']"),
         ("STATUSES", _are_statuses, "a dictionary of statuses and seconds, such as {404: 10}"),
@@ -104,6 +104,10 @@ def faults(given: Mapping[str, Any]) -> list[str]:
         of_http = ("ARGS", "COOKIES", "COMPRESS")
         found += [f"{n} needs FORM http" for n in of_http if given.get(n) is not None]
     return found
+
+
+def _is_coding(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in CODINGS)
 
 
 def _are_strings(value: Any) -> bool:

@@ -34,7 +34,8 @@ class Facts:
     tags: tuple[str, ...] = ()
     # How the ETag was before the page was coded; None where it was not.
     coded: str | None = None
-    # For how many milliseconds more the page may be used after an error.
+    # For how many milliseconds more the page may be used, while it is made anew and after an error.
+    swr: int = 0
     sie: int = 0
 
     def line(self) -> str:
@@ -42,6 +43,8 @@ class Facts:
         line["v"] = 1
         line["stored"] = self.stored
         line["fresh"] = self.fresh
+        if self.swr:
+            line["swr"] = self.swr
         if self.sie:
             line["sie"] = self.sie
         if self.coded is not None:

@@ -121,12 +121,15 @@ def variation(response: HttpResponseBase) -> frozenset[str]:
     return names(response.get("Vary", "")) - {"accept-encoding", "cookie"}
 
 
-def stale_if_error(response: HttpResponseBase) -> int:
-    """For how many seconds more the page may be sent when Django fails (RFC 5861)."""
+def stale_windows(response: HttpResponseBase) -> tuple[int, int]:
+    """For how many seconds more the page may be sent, while it is made anew and when Django fails
+    (RFC 5861)."""
     directives = cache_control(response.get("Cache-Control", ""))
     if {"must-revalidate", "proxy-revalidate"} & directives.keys():
-        return 0
-    return seconds(directives, "stale-if-error") or 0
+        return 0, 0
+    named = ("stale-while-revalidate", "stale-if-error")
+    revalidate, error = (seconds(directives, name) or 0 for name in named)
+    return revalidate, error
 
 
 def lifetime(response: HttpResponseBase, timeout: float | None, settings: Settings) -> float:

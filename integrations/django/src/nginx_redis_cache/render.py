@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
@@ -223,15 +224,16 @@ def _page(response: HttpResponse, render: Render, settings: Settings) -> Page | 
         return "size"
     value, kept = response.content, 0
     if settings.form == "http":
-        kept = policy.stale_if_error(response) * 1000
-        value = _http_value(response, render, settings, (ttl, kept), tags)
+        swr, sie = (seconds * 1000 for seconds in policy.stale_windows(response))
+        kept = max(swr, sie)
+        value = _http_value(response, render, settings, (ttl, swr, sie), tags)
     if len(value) > settings.max_size:
         return "size"
     return Page(value, ttl + kept, policy.variation(response), tags)
 
 
 def _http_value(response: HttpResponse, render: Render, settings: Settings,
-                times: tuple[int, int], tags: tuple[str, ...]) -> bytes:  # fmt: skip
+                times: tuple[int, int, int], tags: tuple[str, ...]) -> bytes:  # fmt: skip
     if settings.client_max_age is not None and not response.has_header("Cache-Control"):
         patch_cache_control(response, max_age=settings.client_max_age)
     body = response.content
@@ -244,13 +246,16 @@ def _http_value(response: HttpResponse, render: Render, settings: Settings,
     left_out |= {name.lower() for name in members(response.get("Connection", ""))}
     headers = [item for item in response.items() if item[0].lower() not in left_out]
     headers.append(("Date", http_date(now)))
+    fresh, swr, sie = times
+    facts = entry.Facts(stored, fresh, render.key_text, tags, None, swr, sie)
+    status, reason = response.status_code, response.reason_phrase
     found = coded(settings.compress, headers, body) if settings.compress else None
-    tag = None
     if found is not None:
-        headers, body, tag = list(found.headers), found.body, found.tag
-    fresh, kept = times
-    facts = entry.Facts(stored, fresh, render.key_text, tags, tag, kept)
-    return entry.page(response.status_code, response.reason_phrase, headers, facts, body)
+        # A few lines more may be too many.
+        with contextlib.suppress(entry.EntryFault):
+            of_coded = replace(facts, coded=found.tag)
+            return entry.page(status, reason, found.headers, of_coded, found.body)
+    return entry.page(status, reason, headers, facts, body)
 
 
 def tags_of(response: HttpResponseBase) -> set[str]:

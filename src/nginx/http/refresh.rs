@@ -1,0 +1,67 @@
+//! A page that is no longer fresh is sent at once, and fetched anew by a request of nginx's own (RFC 5861).
+
+use ngx::ffi::ngx_int_t;
+
+use crate::config::KeySource;
+use crate::entry::Page;
+use crate::http::cookie::Cookies;
+use crate::http::{Field, replay};
+use crate::nginx::http::lookup::{Decision, Lookup};
+use crate::nginx::http::serve;
+use crate::nginx::sys::now_millis;
+use crate::nginx::sys::request::Request;
+use crate::nginx::worker::refreshes;
+use crate::nginx::worker::refreshes::Refusal;
+use crate::policy;
+use crate::policy::{Reuse, Stale};
+use crate::reason::Reason;
+
+/// Sends the page; `None` where the visitor has to wait for the application.
+pub(in crate::nginx) fn answer(
+    lookup: Lookup,
+    page: &Page<'_>,
+    stale: &Stale,
+) -> Option<ngx_int_t> {
+    let (request, plan) = (lookup.request(), lookup.plan());
+    if stale.reason != Reason::Stale || plan.background_limit == 0 || !request.is_main() {
+        return None;
+    }
+    let now = now_millis();
+    let staleness = policy::use_while_revalidated(page, &plan.use_stale, now)?;
+    if refreshes::is_refresh(request) {
+        return None;
+    }
+    let text = text_for_everybody(lookup)?;
+    let body = serve::body(lookup, page, stale.form).ok()?;
+    let reason = match refreshes::begin(lookup, request.peer(), &text) {
+        Ok(()) => Reason::Revalidating,
+        Err(Refusal::Busy) => Reason::Updating,
+        Err(Refusal::Failed) => return None,
+    };
+    let reuse = Reuse { age: policy::age_of(page, now), ttl: None, form: stale.form };
+    lookup.decide(Decision { reason, age: reuse.age, ttl: Some(-(staleness / 1000)) });
+    Some(serve::page(lookup, page, &reuse, body))
+}
+
+/// The request without its visitor. `None` where its key would be another one: cookies may be in a key
+/// that is a string.
+fn text_for_everybody(lookup: Lookup) -> Option<Vec<u8>> {
+    let (request, plan) = (lookup.request(), lookup.plan());
+    let cookies = match &plan.cookies {
+        Some(names) => Cookies::select(names, request.header_values("cookie")).field(),
+        None if !matches!(plan.key_source, KeySource::Template(_)) => None,
+        None if request.has_header("cookie") => return None,
+        None => None,
+    };
+    let fields: Vec<Field<'_>> = request.fields()?;
+    let target = request.target()?;
+    replay::request(&target, fields.iter().copied(), cookies.as_deref())
+}
+
+/// Why a page that is not fresh goes to the application: for a visitor, or for the next one.
+pub(in crate::nginx) fn reason(request: Request, stale: &Stale) -> Reason {
+    match stale.reason {
+        Reason::Stale if refreshes::is_refresh(request) => Reason::Refresh,
+        reason => reason,
+    }
+}
