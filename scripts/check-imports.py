@@ -17,6 +17,7 @@ PURE = {
     "uses": "",
     "variants": "",
     "refresh": "",
+    "flight": "parking",
     "key": "reason",
     "http": "key reason",
     "coder": "http",

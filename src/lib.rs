@@ -14,6 +14,7 @@
 //! | [`parking`] | requests and writes that wait for an answer: tickets, deadlines |
 //! | [`entry`] | a stored value to a page and back: the raw and the http form |
 //! | [`coder`] | a body to its coded form and back |
+//! | [`flight`] | one request of a worker fetches a page, others wait for it |
 //! | [`refresh`] | which stale pages are fetched anew in the background |
 //! | [`uses`] | how often pages were asked for that are not stored |
 //! | [`variants`] | how many variants of a page are stored |
@@ -61,6 +62,7 @@ pub mod config;
 pub mod engine;
 pub mod entry;
 pub mod fault;
+pub mod flight;
 pub mod http;
 pub mod key;
 #[cfg(feature = "nginx")]

@@ -78,6 +78,8 @@ words! {
         Fresh "fresh" "The stored page was fresh and was sent.";
         Absent "absent" "Redis holds nothing under the key.";
         Gone "gone" "The page was invalidated a moment ago; a tombstone stands in its place.";
+        LockTimeout "lock_timeout" "Another request of this worker fetched the page, and took longer than redis_cache_lock_timeout.";
+        Collapsed "collapsed" "Another request of this worker fetched the page, and it was sent to this one as well.";
         Vary "vary" "The stored page varies on request headers, and no stored variant fits this request.";
         Encoding "encoding" "The page is stored in a content coding that this client cannot take.";
         NotPublic "not_public" "The request has an Authorization header, and the stored page does not say public, s-maxage or must-revalidate.";
@@ -175,11 +177,12 @@ impl Reason {
     /// The status that this reason explains.
     pub const fn status(self) -> Status {
         match self {
-            Self::Fresh => Status::Hit,
+            Self::Fresh | Self::Collapsed => Status::Hit,
             Self::Revalidated => Status::Revalidated,
             Self::UseStale | Self::Revalidating => Status::Stale,
             Self::Updating => Status::Updating,
             Self::Absent
+            | Self::LockTimeout
             | Self::Gone
             | Self::Vary
             | Self::Encoding

@@ -55,6 +55,11 @@ const VARIABLES: &[(&str, &str)] = &[
          was begun, as on a bypass.",
     ),
     (
+        "redis_cache_wait_time",
+        "How long the request waited for a page that another one fetched, in seconds with three digits \
+         behind the point. Empty where it did not.",
+    ),
+    (
         "redis_cache_server",
         "The server and database of the lookup: `127.0.0.1:6379/1`, `[::1]:6379/0`, \
          `unix:/run/redis/redis.sock/2`; of an upstream the server that was asked, or the name of \

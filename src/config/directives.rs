@@ -4,13 +4,17 @@
 
 use super::directive::Action::{Block, Level};
 use super::directive::{Context, Directive, MANY, joined};
+use super::fill_directives::FILL;
 use super::request_directives::REQUEST;
 use super::{setters, store_directives, store_setters, tls_setters};
 
 /// The table, in the order of the docs.
-pub const DIRECTIVES: &[Directive] = &joined::<{ CACHE.len() + REQUEST.len() }>(CACHE, REQUEST);
+pub const DIRECTIVES: &[Directive] =
+    &joined::<{ WITH_FILL.len() + REQUEST.len() }>(WITH_FILL, REQUEST);
 
-/// All but those on the request that is cached.
+const WITH_FILL: &[Directive] = &joined::<{ CACHE.len() + FILL.len() }>(CACHE, FILL);
+
+/// All but those on the request that is cached, and on who fetches a page.
 const CACHE: &[Directive] = &[
     Directive {
         name: c"redis_cache_pass",
@@ -311,8 +315,6 @@ const CACHE: &[Directive] = &[
     },
     store_directives::HEURISTIC,
     store_directives::COMPRESS,
-    store_directives::USE_STALE,
-    store_directives::BACKGROUND_LIMIT,
     store_directives::AUTHORIZATION,
     Directive {
         name: c"redis_cache_no_store",
@@ -360,16 +362,7 @@ const CACHE: &[Directive] = &[
             to be revalidated is kept for `redis_cache_keep`.",
         action: Level(store_setters::revalidate),
     },
-    Directive {
-        name: c"redis_cache_keep",
-        arguments: "TIME",
-        default: "1h",
-        context: Context::Any,
-        arity: (1, 1),
-        help: "For how long Redis keeps a page when it is no longer fresh, 1ms to 10y: one with a \
-            validator under `redis_cache_revalidate on`, any under `redis_cache_use_stale`.",
-        action: Level(store_setters::keep),
-    },
+    store_directives::KEEP,
     Directive {
         name: c"redis_cache_request_control",
         arguments: "on|off",

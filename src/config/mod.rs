@@ -4,6 +4,8 @@
 mod check;
 mod directive;
 pub mod directives;
+mod fill_directives;
+mod fill_setters;
 mod plan;
 mod request_directives;
 mod request_setters;

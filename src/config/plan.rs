@@ -52,6 +52,42 @@ pub enum Door {
     InPlace,
 }
 
+/// Who fetches a page from the application, and what is sent meanwhile.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// `redis_cache_lock on`.
+    pub lock: Option<Lock>,
+    /// `redis_cache_use_stale`.
+    pub use_stale: UseStale,
+    /// `redis_cache_background_limit`.
+    pub background_limit: usize,
+    /// `redis_cache_refresh_early`.
+    pub refresh_early: bool,
+    /// `redis_cache_jitter`, in hundredths.
+    pub jitter: u32,
+}
+
+impl Fetch {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            lock: lock(settings),
+            use_stale: settings.use_stale.clone().unwrap_or_default(),
+            background_limit: settings.background_limit.unwrap_or(16),
+            refresh_early: settings.refresh_early.unwrap_or(false),
+            jitter: settings.jitter.unwrap_or(0),
+        }
+    }
+}
+
+/// How requests wait for a page that another one fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// `redis_cache_lock_timeout`: for how long they do.
+    pub timeout: Duration,
+    /// `redis_cache_lock_age`: after which another one fetches it too.
+    pub age: Duration,
+}
+
 /// Everything that a lookup of one location needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -81,10 +117,8 @@ pub struct Plan {
     pub store: Option<StoreRules>,
     /// `redis_cache_compress`.
     pub compress: Option<Compress>,
-    /// `redis_cache_use_stale`.
-    pub use_stale: UseStale,
-    /// `redis_cache_background_limit`.
-    pub background_limit: usize,
+    /// Who fetches a page, and what is sent meanwhile.
+    pub fetch: Fetch,
     /// `redis_cache_authorization`.
     pub authorization: bool,
     /// `redis_cache_no_store`.
@@ -182,8 +216,7 @@ impl Plan {
             status_header: settings.status_header.unwrap_or(false),
             store: store.then(|| store_rules(settings)),
             compress: settings.compress.clone().flatten(),
-            use_stale: settings.use_stale.clone().unwrap_or_default(),
-            background_limit: settings.background_limit.unwrap_or(16),
+            fetch: Fetch::of(settings),
             authorization: settings.authorization.unwrap_or(false),
             no_store: settings.no_store.clone().unwrap_or_default(),
             ignores_vary: settings.ignored.is_some_and(|ignored| ignored.vary),
@@ -197,6 +230,16 @@ impl Plan {
             min_uses: settings.min_uses.unwrap_or(1),
         })
     }
+}
+
+/// Whether and how requests wait for each other: by default where nginx stores.
+fn lock(settings: &Settings) -> Option<Lock> {
+    let seconds = Duration::from_secs(5);
+    let lock = Lock {
+        timeout: settings.lock_timeout.unwrap_or(seconds),
+        age: settings.lock_age.unwrap_or(seconds),
+    };
+    (settings.store == Some(true) && settings.lock.unwrap_or(true)).then_some(lock)
 }
 
 /// Whether the raw form can hold what is wanted of it.
@@ -283,96 +326,4 @@ fn twice(what: &str, directive: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::upstream::ServerSetting;
-    use crate::redis::endpoint::{Endpoint, Secret};
-    use crate::redis::upstream::Duty;
-
-    fn plan(url: &str, settings: &Settings) -> Result<Plan, String> {
-        Plan::new(settings, Door::Pass, &Target::Url(Endpoint::parse(url).unwrap()), &[])
-    }
-
-    #[test]
-    fn credentials_come_from_one_place() {
-        let user = Settings { username: Some("u".into()), ..Settings::default() };
-        let both = Settings { password: Some(Secret("p".into())), ..user.clone() };
-        let upstream = plan("redis://h", &both).unwrap().connections.upstream;
-        assert_eq!(upstream.login.username.as_deref(), Some("u"));
-        assert!(plan("redis://h", &user).unwrap_err().contains("without a password"));
-        assert!(plan("redis://:x@h", &both).unwrap_err().contains("given twice"));
-        assert!(plan("redis://a:x@h", &user).unwrap_err().contains("redis_cache_username"));
-    }
-
-    #[test]
-    fn defaults_follow_the_format() {
-        let http = plan("redis://h", &Settings::default()).unwrap();
-        assert_eq!(http.key_source, KeySource::CacheUri);
-        assert_eq!(http.key_shape, KeyShape { hash: Hash::None, prefix: b"page:".to_vec() });
-        let raw = Settings { format: Some(Format::Raw), ..Settings::default() };
-        let raw = plan("redis://h", &raw).unwrap();
-        assert_eq!(raw.key_shape, KeyShape { hash: Hash::Md5, prefix: b":1:".to_vec() });
-    }
-
-    #[test]
-    fn the_raw_form_is_not_stored() {
-        let raw = Settings { format: Some(Format::Raw), store: Some(true), ..Settings::default() };
-        assert!(plan("redis://h", &raw).unwrap_err().contains("redis_cache_format http"));
-        let raw = Settings {
-            format: Some(Format::Raw),
-            authorization: Some(true),
-            ..Settings::default()
-        };
-        assert!(plan("redis://h", &raw).unwrap_err().contains("redis_cache_authorization"));
-        let http = Settings { store: Some(true), ..Settings::default() };
-        assert_eq!(plan("redis://h", &http).unwrap().store.unwrap().keep.as_secs(), 3600);
-        assert_eq!(plan("redis://h", &Settings::default()).unwrap().store, None);
-    }
-
-    #[test]
-    fn blocking_speaks_no_tls() {
-        let blocking = Settings { io: Some(Io::Blocking), ..Settings::default() };
-        assert!(plan("rediss://h", &blocking).unwrap_err().contains("use redis_cache_io event"));
-        assert!(plan("redis://h", &blocking).is_ok());
-        let tls = plan("rediss://h", &Settings::default()).unwrap().connections.tls;
-        assert!(tls.is_some_and(|tls| tls.verify));
-    }
-
-    #[test]
-    fn a_value_must_fit_into_the_buffers() {
-        let small = Settings { buffers: Some(1 << 20), ..Settings::default() };
-        assert!(plan("redis://h", &small).unwrap_err().contains("redis_cache_buffers"));
-    }
-
-    #[test]
-    fn a_block_outweighs_the_location_that_names_it() {
-        let server = ServerSetting {
-            endpoint: Endpoint::parse("redis://h").unwrap(),
-            duty: Duty::Primary,
-            weight: None,
-        };
-        let seconds = |n| Some(Duration::from_secs(n));
-        let block = Settings { queue: Some(5), timeout: seconds(5), ..Settings::default() };
-        let block = UpstreamSettings {
-            settings: block,
-            servers: vec![server.clone()],
-            ..UpstreamSettings::new("pages")
-        };
-        let two = UpstreamSettings {
-            name: "two".into(),
-            servers: vec![server.clone(), server],
-            ..block.clone()
-        };
-        let location = Settings { queue: Some(9), buffers: Some(64 << 20), ..Settings::default() };
-        let plan = |settings: &Settings, name: &str| {
-            let target = Target::Upstream(name.into());
-            Plan::new(settings, Door::Pass, &target, &[block.clone(), two.clone()])
-        };
-        let found = plan(&location, "pages").unwrap();
-        assert_eq!((found.connections.queue, found.timeout), (5, Duration::from_secs(5)));
-        let hasty = Settings { timeout: seconds(1), io: Some(Io::Blocking), ..location };
-        assert_eq!(plan(&hasty, "pages").unwrap().timeout, Duration::from_secs(1));
-        assert!(plan(&hasty, "other").unwrap_err().contains("names \"other\""));
-        assert!(plan(&hasty, "two").unwrap_err().contains("twice"));
-    }
-}
+mod tests;

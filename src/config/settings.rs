@@ -127,10 +127,20 @@ settings! {
     hidden: Vec<String>,
     /// `redis_cache_revalidate`.
     revalidate: bool,
+    /// `redis_cache_lock`.
+    lock: bool,
+    /// `redis_cache_lock_timeout`.
+    lock_timeout: Duration,
+    /// `redis_cache_lock_age`.
+    lock_age: Duration,
     /// `redis_cache_use_stale`.
     use_stale: UseStale,
     /// `redis_cache_background_limit`.
     background_limit: usize,
+    /// `redis_cache_refresh_early`.
+    refresh_early: bool,
+    /// `redis_cache_jitter`, in hundredths.
+    jitter: u32,
     /// `redis_cache_keep`.
     keep: Duration,
     /// `redis_cache_request_control`.

@@ -1,7 +1,7 @@
 //! Rows of the table of directives that say what is stored.
 
 use super::directive::Action::Level;
-use super::directive::{Context, Directive, MANY};
+use super::directive::{Context, Directive};
 use super::store_setters;
 
 pub(super) const HEURISTIC: Directive = Directive {
@@ -39,39 +39,15 @@ pub(super) const COMPRESS: Directive = Directive {
     action: Level(store_setters::compress),
 };
 
-pub(super) const USE_STALE: Directive = Directive {
-    name: c"redis_cache_use_stale",
-    arguments: "[error] [timeout] [updating] [http_500] [http_502] [http_503] [http_504] [http_403] [http_404] \
-        [http_429] | off",
-    default: "off",
-    context: Context::Any,
-    arity: (1, MANY),
-    help: "When a stored page that is no longer fresh is sent, in the words of nginx's \
-        `proxy_cache_use_stale`. `updating`: at once, while a request of nginx's own fetches the page \
-        anew; no visitor waits for it, and it has no visitor's cookies, conditions or ranges. In the \
-        place of what the application makes of the request: `error`, it cannot be reached or its answer \
-        cannot be read; `timeout`, it takes too long; `http_...`, it answers with this status. The \
-        status is STALE, or UPDATING where the page is being fetched already. \
-        `stale-while-revalidate` and `stale-if-error` of a page (RFC 5861) do both without the directive, \
-        for their time; the second for `error`, `timeout`, 500, 502, 503 and 504. Not where the page says \
-        `must-revalidate`, `proxy-revalidate` or `no-cache`, nor, by the directive, `s-maxage`. Pages \
-        are kept for `redis_cache_keep` when they are no longer fresh. What was purged or invalidated is \
-        gone. A page in the raw form is fresh for as long as it is there. An `error_page` for such a \
-        status is not used where there is a stale page.",
-    action: Level(store_setters::use_stale),
-};
-
-pub(super) const BACKGROUND_LIMIT: Directive = Directive {
-    name: c"redis_cache_background_limit",
-    arguments: "N",
-    default: "16",
+pub(super) const KEEP: Directive = Directive {
+    name: c"redis_cache_keep",
+    arguments: "TIME",
+    default: "1h",
     context: Context::Any,
     arity: (1, 1),
-    help: "How many stale pages a worker fetches anew at a time in the background, 0 to 1000, counted over \
-        all locations. Beyond it a stale page that may be sent is sent, and fetched another time. One page \
-        is tried once a second at most, by each worker. 0 is none: who comes then waits for the \
-        application.",
-    action: Level(store_setters::background_limit),
+    help: "For how long Redis keeps a page when it is no longer fresh, 1ms to 10y: one with a \
+        validator under `redis_cache_revalidate on`, any under `redis_cache_use_stale`.",
+    action: Level(store_setters::keep),
 };
 
 pub(super) const AUTHORIZATION: Directive = Directive {

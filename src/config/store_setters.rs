@@ -8,9 +8,7 @@ use super::{Environment, value};
 use crate::coder;
 use crate::http::coding::Coding;
 use crate::http::is_token;
-use crate::policy::{
-    Compress, Failure, Heuristic, Ignored, Types, UseStale, Validity, is_never_stored,
-};
+use crate::policy::{Compress, Heuristic, Ignored, Types, Validity, is_never_stored};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -97,35 +95,6 @@ pub(super) fn compress(
         None => return Err(wrong(name, "gzip, br, or off alone")),
     };
     once(&mut settings.compress, found)
-}
-
-pub(super) fn use_stale(
-    settings: &mut Settings,
-    arguments: &[&str],
-    _: &mut dyn Environment,
-) -> Result<(), String> {
-    let mut found = UseStale::default();
-    for word in arguments.iter().filter(|_| *arguments != ["off"]) {
-        match Failure::WORDS.iter().find(|(name, _)| name == word) {
-            Some((_, failure)) => found.failures.push(*failure),
-            None if *word == "updating" => found.updating = true,
-            None => {
-                let words = Failure::WORDS.map(|(name, _)| name).join(", ");
-                return Err(wrong(word, &format!("off alone, or some of updating, {words}")));
-            }
-        }
-    }
-    once(&mut settings.use_stale, found)
-}
-
-pub(super) fn background_limit(
-    settings: &mut Settings,
-    arguments: &[&str],
-    _: &mut dyn Environment,
-) -> Result<(), String> {
-    let number = |text: &str| value::number(text).and_then(|number| usize::try_from(number).ok());
-    let found = ranged(first(arguments), number, 0, 1000, "a number from 0 to 1000")?;
-    once(&mut settings.background_limit, found)
 }
 
 fn coded_by(coding: Coding, options: &[&str]) -> Result<Compress, String> {

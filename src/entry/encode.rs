@@ -25,6 +25,8 @@ pub struct Head<'a> {
     pub swr: i64,
     /// For how long it may be used stale after an error; 0 is left out.
     pub sie: i64,
+    /// How long the application took to make it; 0 is left out.
+    pub took: i64,
     /// The text that was hashed into the key.
     pub key: Option<&'a [u8]>,
     /// The page is coded by the cache: how the application's own ETag is.
@@ -68,8 +70,13 @@ impl Head<'_> {
     fn line(&self) -> Option<String> {
         let mut line = DictSerializer::new();
         _ = line.bare_item(V, VERSION);
-        let times =
-            [("stored", self.stored), ("fresh", self.fresh), ("swr", self.swr), ("sie", self.sie)];
+        let times = [
+            ("stored", self.stored),
+            ("fresh", self.fresh),
+            ("swr", self.swr),
+            ("sie", self.sie),
+            ("took", self.took),
+        ];
         for (name, time) in times {
             if time != 0 || matches!(name, "stored" | "fresh") {
                 _ = line
@@ -133,6 +140,7 @@ mod tests {
         fresh: 600_000,
         swr: 0,
         sie: 0,
+        took: 0,
         key: None,
         coded: None,
     };
@@ -190,13 +198,13 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             stored in 0..4_000_000_000_000_i64,
-            times in prop::array::uniform3(0..2_000_000_000_i64),
+            times in prop::array::uniform4(0..2_000_000_000_i64),
             key in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
             coded in prop::option::of(prop::sample::select(vec![OwnTag::Strong, OwnTag::Weak])),
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5),
         ) {
-            let [fresh, swr, sie] = times;
-            let head = Head { stored, fresh, swr, sie, key: key.as_deref(), coded, ..HEAD };
+            let [fresh, swr, sie, took] = times;
+            let head = Head { stored, fresh, swr, sie, took, key: key.as_deref(), coded, ..HEAD };
             let fields = || values.iter().map(|value| Field { name: "X-A", value });
             let Ok(bytes) = head.encode(fields(), &[]) else { return Ok(()) };
             let Ok(Stored::Page(page)) = decode(&bytes) else { panic!("no page") };

@@ -47,6 +47,8 @@ pub struct Facts {
     pub swr: Option<i64>,
     /// For how many it may be after an error.
     pub sie: Option<i64>,
+    /// How many milliseconds the application took to make it.
+    pub took: Option<i64>,
     /// The text that was hashed into the key.
     pub key: Option<Vec<u8>>,
     /// A marker's request fields (lower case) and generation.
@@ -77,8 +79,8 @@ impl Facts {
         if line.has_wrong_type {
             return Err(Reason::Entry);
         }
-        let Line { stored, fresh, swr, sie, key, gone, coded, .. } = line;
-        Ok(Self { stored, fresh, swr, sie, key, marker, gone, coded })
+        let Line { stored, fresh, swr, sie, took, key, gone, coded, .. } = line;
+        Ok(Self { stored, fresh, swr, sie, took, key, marker, gone, coded })
     }
 }
 
@@ -90,6 +92,7 @@ struct Line {
     fresh: Option<i64>,
     swr: Option<i64>,
     sie: Option<i64>,
+    took: Option<i64>,
     key: Option<Vec<u8>>,
     vary: Option<Vec<String>>,
     generation: Option<String>,
@@ -108,6 +111,7 @@ impl Line {
             "fresh" => put(&mut self.fresh, integer),
             "swr" => put(&mut self.swr, integer),
             "sie" => put(&mut self.sie, integer),
+            "took" => put(&mut self.took, integer),
             "gen" => put(&mut self.generation, text.map(ToOwned::to_owned)),
             "gone" => {
                 self.gone = true;
@@ -165,7 +169,7 @@ impl<'de> EntryVisitor<'de> for Member<'_, 'de> {
             self.line.vary = Some(Vec::new());
         }
         self.line.has_wrong_type |=
-            ["v", "stored", "fresh", "swr", "sie", "gen", "gone", "key", "coded"]
+            ["v", "stored", "fresh", "swr", "sie", "took", "gen", "gone", "key", "coded"]
                 .contains(&self.name);
         Ok(Names { line: self.line, counts: self.name == "vary" })
     }

@@ -11,6 +11,10 @@ pub const CACHE: &str = "nginx-redis-cache";
 pub fn value(reason: Reason, ttl: Option<i64>, not_stored: Option<StoreReason>) -> String {
     let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
     let forward = match (reason.status(), reason) {
+        (_, Reason::Collapsed) => {
+            return format!("{CACHE}; fwd=uri-miss; collapsed{ttl}; detail={reason}");
+        }
+        (_, Reason::LockTimeout) => "uri-miss; collapsed=?0",
         (Status::Hit | Status::Updating, _) | (_, Reason::Revalidating) => {
             return format!("{CACHE}; hit{ttl}; detail={reason}");
         }

@@ -6,6 +6,7 @@
 mod age;
 mod compress;
 mod confirm;
+mod early;
 mod fill;
 mod look_up;
 mod place;
@@ -18,6 +19,7 @@ mod use_stale;
 pub use age::{age_of, freshness_of, staleness_of};
 pub use compress::{Compress, Types};
 pub use confirm::{Confirmation, confirm};
+pub use early::{is_due_early, is_near_its_end};
 pub use fill::{FillFacts, fill};
 pub use look_up::{Purge, RequestFacts, condition_holds, look_up};
 pub use place::{Known, LookedUp, Variant, place};

@@ -7,6 +7,7 @@ use super::hold::Hold;
 use super::lookup::Lookup;
 use crate::engine::memory::Held;
 use crate::entry::Page;
+use crate::flight::Landing;
 use crate::nginx::sys::NAME;
 use crate::nginx::worker;
 use crate::policy::Form;
@@ -63,6 +64,9 @@ impl Lookup {
     pub fn settle(self, reason: StoreReason) {
         let request = self.request();
         ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
+        if reason != StoreReason::Queued {
+            self.end_flight(Landing::Unstorable);
+        }
         if reason == StoreReason::LengthUnknown {
             worker::advise(self, reason);
         }

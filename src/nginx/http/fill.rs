@@ -4,11 +4,13 @@ use crate::engine::client::hash_of;
 use crate::engine::memory::Share;
 use crate::entry;
 use crate::entry::{Head, MAX_FIELDS, OwnTag};
+use crate::flight::Landing;
 use crate::http::Field;
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::fate::{Armed, Confirmable, Fate};
 use crate::nginx::http::lookup::Lookup;
-use crate::nginx::http::{conditions, rewrite, serve};
+use crate::nginx::http::{conditions, flight, rewrite, serve};
+use crate::nginx::sys;
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{OutOfMemory, now_millis};
 use crate::nginx::worker::coding::{Recipe, Uncoded};
@@ -70,6 +72,7 @@ pub(in crate::nginx) fn arm(
         }
     }
     lookup.set_fate(Fate::Armed(Box::new(armed)));
+    flight::lead(lookup);
     Ok(())
 }
 
@@ -100,6 +103,7 @@ pub(in crate::nginx) fn disarm(lookup: Lookup) -> Result<(), OutOfMemory> {
         return Ok(());
     }
     let fate = lookup.set_fate(Fate::Settled(StoreReason::Redirect));
+    lookup.end_flight(Landing::Unstorable);
     let Fate::Armed(armed) = fate else { return Ok(()) };
     if lookup.request().is_main() {
         conditions::restore(lookup.request());
@@ -131,7 +135,9 @@ pub(in crate::nginx) fn decide(
         asked: armed.asked,
         arrived: now_millis(),
     };
-    let storable = policy::store(&received, rules, |name| request.has_header(name))?;
+    let storable = policy::store(&received, rules, |name| request.has_header(name))?
+        .jittered(plan.fetch.jitter, sys::random_part());
+    lookup.set_took_to_fill(received.arrived.saturating_sub(armed.asked).max(1));
     let holds = |&template| request.evaluate(template).is_none_or(policy::condition_holds);
     if plan.no_store.iter().any(holds) {
         return Err(StoreReason::Condition);
@@ -154,6 +160,8 @@ pub(in crate::nginx) fn head(
     received: &[Field<'_>],
     coded: Option<OwnTag>,
 ) -> Result<Vec<u8>, StoreReason> {
+    // Who does not fetch pages early does not want to know.
+    let took = if lookup.plan().fetch.refresh_early { lookup.took_to_fill() } else { 0 };
     let head = Head {
         status,
         phrase,
@@ -161,6 +169,7 @@ pub(in crate::nginx) fn head(
         fresh: storable.fresh,
         swr: storable.swr,
         sie: storable.sie,
+        took,
         key: lookup.key().and_then(|key| key.hashed_text.as_deref()),
         coded,
     };

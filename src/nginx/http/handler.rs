@@ -13,7 +13,7 @@ use crate::entry::{Page, Stored};
 use crate::nginx::conf::LocationConf;
 use crate::nginx::http::fate::{Confirmable, StalePage};
 use crate::nginx::http::lookup::{Asked, Decision, Lookup};
-use crate::nginx::http::{fallback, refresh, serve};
+use crate::nginx::http::{fallback, flight, refresh, serve};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{NAME, now_millis, rc};
 use crate::nginx::worker;
@@ -126,6 +126,9 @@ pub(in crate::nginx) unsafe fn resume(lookup: Lookup, found: Found) {
 /// Answers the request or lets it go on; `None` where it was parked anew.
 fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
     let request = lookup.request();
+    if matches!(asked, Asked::Fill) {
+        return after_fill(lookup, &found);
+    }
     let outcome = match found {
         Found::Fault(fault) => Outcome::No(lookup.fault(fault)),
         Found::Done => Outcome::No(Reason::Protocol),
@@ -142,8 +145,13 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             lookup.decide(Reason::Fresh);
             return Some(serve::raw(request, body));
         }
+        Outcome::Page(page, reuse, _) if refresh::is_early(lookup, &page) => {
+            (Reason::Refresh, Some((page, Stale { reason: Reason::Refresh, form: reuse.form })))
+        }
         Outcome::Page(page, reuse, body) => {
-            lookup.decide(Decision::page(Reason::Fresh, &reuse));
+            refresh::begin_early(lookup, &page);
+            let reason = flight::reason_of_hit(lookup);
+            lookup.decide(Decision::page(reason, &reuse));
             return Some(serve::page(lookup, &page, &reuse, body));
         }
         Outcome::Varies(variant) => {
@@ -164,11 +172,26 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
         Outcome::No(reason) => (reason, None),
     };
     lookup.note(asked);
+    if flight::joins(lookup, asked, reason) {
+        return None;
+    }
     let stale = stale.zip(lookup.take_value()).map(|((page, stale), held)| {
         let Stale { reason, form } = stale;
         Confirmable { page, stale: StalePage { reason, held, form } }
     });
     Some(fallback::leave(lookup, reason, stale))
+}
+
+/// Asks once more, for the page that another request has fetched, or fetches it where that one takes too
+/// long.
+fn after_fill(lookup: Lookup, found: &Found) -> Option<ngx_int_t> {
+    lookup.land();
+    if matches!(found, Found::Fault(_)) {
+        return Some(fallback::leave(lookup, Reason::LockTimeout, None));
+    }
+    lookup.restart();
+    let reason = worker::ask(lookup, Asked::First, lookup.key_bytes()).err()?;
+    Some(fallback::leave(lookup, reason, None))
 }
 
 /// What the value is to this request.
@@ -180,7 +203,7 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
     let page = match (entry::decode(value), asked) {
         (Ok(Stored::Page(page)), _) => page,
         (Ok(Stored::Tombstone), _) => return Outcome::No(Reason::Gone),
-        (Ok(Stored::Marker { vary, generation }), Asked::First) => {
+        (Ok(Stored::Marker { vary, generation }), Asked::First | Asked::Fill) => {
             let key = lookup.key_bytes();
             let value_of = |name: &str| request.field_of_fill(lookup.plan(), name);
             return Outcome::Varies(Variant::new(key, vary, generation, value_of));
@@ -197,7 +220,7 @@ fn judge<'a>(lookup: Lookup, asked: &Asked, value: &'a [u8]) -> Outcome<'a> {
         decodes: plan.compress.is_some(),
         range: request.is_main() && request.is_get() && !request.raw().headers_in.range.is_null(),
         indexed: match asked {
-            Asked::First => &[],
+            Asked::First | Asked::Fill => &[],
             Asked::Variant(variant) => &variant.fields,
         },
         ignores_vary: plan.ignores_vary,

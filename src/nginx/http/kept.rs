@@ -65,7 +65,7 @@ impl Lookup {
         let nothing = || Box::new(Known { first: Seen::Nothing, variant: None });
         let known = known.get_or_insert_with(nothing);
         match asked {
-            Asked::First => known.first = seen,
+            Asked::First | Asked::Fill => known.first = seen,
             Asked::Variant(variant) => known.variant = Some((variant.clone(), seen)),
         }
     }

@@ -15,10 +15,12 @@ use ngx::ffi::{ngx_http_cleanup_add, ngx_pool_cleanup_add};
 
 use crate::config::Plan;
 use crate::fault::Fault;
+use crate::flight::Landing;
 use crate::key::Key;
 use crate::nginx::conf::ActivePlan;
 use crate::nginx::http::fate::Fate;
 use crate::nginx::http::fill;
+use crate::nginx::http::flight::Flying;
 use crate::nginx::http::kept::Kept;
 use crate::nginx::http::rewrite::Sent;
 use crate::nginx::sys::request::Request;
@@ -35,6 +37,8 @@ pub(in crate::nginx) enum Asked {
     First,
     /// The variant of a page that varies.
     Variant(Variant),
+    /// The page that another request fetches.
+    Fill,
 }
 
 /// What a lookup is doing.
@@ -78,13 +82,14 @@ pub(in crate::nginx) struct Lookup(NonNull<State>);
 struct State {
     request: Request,
     plan: &'static ActivePlan,
-    began: Instant,
+    began: Cell<Instant>,
     life: RefCell<Life>,
     key: OnceCell<Key>,
     took: Cell<Option<Duration>>,
     server: RefCell<Option<Rc<str>>>,
     cause: RefCell<Option<Rc<str>>>,
     kept: Kept,
+    flying: Flying,
     fate: RefCell<Fate>,
     sent: RefCell<Option<Sent>>,
     client_is_answered: Cell<bool>,
@@ -101,13 +106,14 @@ impl Lookup {
         let state = State {
             request,
             plan,
-            began: Instant::now(),
+            began: Cell::new(Instant::now()),
             life: RefCell::new(Life::Begun),
             key: OnceCell::new(),
             took: Cell::new(None),
             server: RefCell::new(None),
             cause: RefCell::new(None),
             kept: Kept::default(),
+            flying: Flying::default(),
             fate: RefCell::new(Fate::Unasked),
             sent: RefCell::new(None),
             client_is_answered: Cell::new(false),
@@ -178,7 +184,12 @@ impl Lookup {
     }
 
     pub fn began(self) -> Instant {
-        self.state().began
+        self.state().began.get()
+    }
+
+    /// Begins anew, with all of its time: Redis was not waited for.
+    pub fn restart(self) {
+        self.state().began.set(Instant::now());
     }
 
     /// The key, once it is known.
@@ -212,7 +223,7 @@ impl Lookup {
     /// The answer has come: what it is to. The lookup is as it was before it was parked.
     pub fn unpark(self) -> Asked {
         let state = self.state();
-        state.took.set(Some(state.began.elapsed()));
+        state.took.set(Some(state.began.get().elapsed()));
         match state.life.replace(Life::Begun) {
             Life::Waiting(_, asked) => asked,
             Life::Begun | Life::Decided(_) => Asked::First,
@@ -270,6 +281,11 @@ impl Lookup {
         fault.reason
     }
 
+    /// What it has to do with flights; see [`super::flight`].
+    pub(super) fn flying(&self) -> &Flying {
+        &self.state().flying
+    }
+
     /// The values that it holds; see [`super::kept`].
     pub(super) fn kept(&self) -> &Kept {
         &self.state().kept
@@ -322,6 +338,10 @@ type CleanupHandler = unsafe extern "C" fn(*mut c_void);
 const DROP_STATE: CleanupHandler = drop_state;
 
 unsafe extern "C" fn drop_state(data: *mut c_void) {
+    // SAFETY: nginx passes what `begin` set, while the request's pool is there.
+    if let Some(lookup) = unsafe { Lookup::from_ptr(data) } {
+        lookup.end_flight(Landing::Lost);
+    }
     // SAFETY: nginx passes what `begin` set, once.
     drop(unsafe { Box::from_raw(data.cast::<State>()) });
 }
@@ -334,6 +354,7 @@ unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
             hold.let_go();
         }
     });
+    lookup.end_flight(Landing::Lost);
     if let Some(ticket) = lookup.ticket() {
         worker::cancel(lookup, ticket);
     }

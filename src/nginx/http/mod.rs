@@ -2,7 +2,8 @@
 //! is looked up, under a key of [`facts`] and [`origin`]; [`lookup`] is the life of that, with the values
 //! that it holds ([`kept`]), [`fate`] that of its answer. A hit is sent by [`serve`], a stale page with
 //! it by [`refresh`]; everything else
-//! goes to the application by [`fallback`], prepared by [`fill`], [`conditions`] and [`rewrite`].
+//! goes to the application by [`fallback`], prepared by [`fill`], [`conditions`] and [`rewrite`], or
+//! waits for another request to fetch the page ([`flight`]).
 //! [`filter`] hands what is answered to [`answer`]: it is stored ([`collect`]), held ([`hold`]) or
 //! replaced ([`revalidate`], [`use_stale`]). [`variables`] tell of it.
 
@@ -14,6 +15,7 @@ pub(in crate::nginx) mod fallback;
 pub(in crate::nginx) mod fate;
 pub(in crate::nginx) mod fill;
 pub(in crate::nginx) mod filter;
+pub(in crate::nginx) mod flight;
 pub(in crate::nginx) mod handler;
 pub(in crate::nginx) mod hold;
 pub(in crate::nginx) mod in_place;

@@ -8,6 +8,7 @@ use crate::http::cookie::Cookies;
 use crate::http::{Field, replay};
 use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::http::serve;
+use crate::nginx::sys;
 use crate::nginx::sys::now_millis;
 use crate::nginx::sys::request::Request;
 use crate::nginx::worker::refreshes;
@@ -23,11 +24,11 @@ pub(in crate::nginx) fn answer(
     stale: &Stale,
 ) -> Option<ngx_int_t> {
     let (request, plan) = (lookup.request(), lookup.plan());
-    if stale.reason != Reason::Stale || plan.background_limit == 0 || !request.is_main() {
+    if stale.reason != Reason::Stale || plan.fetch.background_limit == 0 || !request.is_main() {
         return None;
     }
     let now = now_millis();
-    let staleness = policy::use_while_revalidated(page, &plan.use_stale, now)?;
+    let staleness = policy::use_while_revalidated(page, &plan.fetch.use_stale, now)?;
     if refreshes::is_refresh(request) {
         return None;
     }
@@ -41,6 +42,29 @@ pub(in crate::nginx) fn answer(
     let reuse = Reuse { age: policy::age_of(page, now), ttl: None, form: stale.form };
     lookup.decide(Decision { reason, age: reuse.age, ttl: Some(-(staleness / 1000)) });
     Some(serve::page(lookup, page, &reuse, body))
+}
+
+/// Has a page fetched anew that is fresh yet, where its time has come.
+pub(in crate::nginx) fn begin_early(lookup: Lookup, page: &Page<'_>) {
+    let plan = lookup.plan();
+    if !plan.fetch.refresh_early || plan.fetch.background_limit == 0 || !lookup.request().is_main()
+    {
+        return;
+    }
+    if policy::is_due_early(page, now_millis(), sys::random_part()) {
+        if let Some(text) = text_for_everybody(lookup) {
+            // Another visitor's chance is as good.
+            _ = refreshes::begin(lookup, lookup.request().peer(), &text);
+        }
+    }
+}
+
+/// Whether the request is one that was begun early, and nobody else has fetched the page since.
+pub(in crate::nginx) fn is_early(lookup: Lookup, page: &Page<'_>) -> bool {
+    let plan = lookup.plan();
+    plan.fetch.refresh_early
+        && policy::is_near_its_end(page, now_millis())
+        && refreshes::is_refresh(lookup.request())
 }
 
 /// The request without its visitor. `None` where its key would be another one: cookies may be in a key

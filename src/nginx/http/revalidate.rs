@@ -8,6 +8,7 @@ use crate::http::Field;
 use crate::nginx::http::fate::Armed;
 use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::http::{conditions, fill, serve};
+use crate::nginx::sys;
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::response::Response;
 use crate::nginx::sys::{OutOfMemory, now_millis, rc};
@@ -40,7 +41,11 @@ pub(in crate::nginx) fn confirm(
     let request = lookup.request();
     let has = |name: &str| request.has_header(name);
     let (judged, reuse) = policy::confirm(&mut page, &confirmation, rules, has);
-    let stored = judged.and_then(|storable| store(lookup, &storable, &page, response));
+    // Nothing had to be made, so that what making it took still counts.
+    lookup.set_took_to_fill(page.facts.took.unwrap_or(0));
+    let jittered = |page: Storable| page.jittered(lookup.plan().fetch.jitter, sys::random_part());
+    let stored =
+        judged.map(jittered).and_then(|storable| store(lookup, &storable, &page, response));
     lookup.settle(stored.err().unwrap_or(StoreReason::Queued));
     lookup.decide(Decision::page(Reason::Revalidated, &reuse));
     let body = match reuse.form {

@@ -23,7 +23,7 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
     let value = unsafe { lookup.keep(stale.held) };
     let Ok(Stored::Page(page)) = entry::decode(value) else { return None };
     let now = now_millis();
-    let staleness = policy::use_stale(&page, failure, &lookup.plan().use_stale, now)?;
+    let staleness = policy::use_stale(&page, failure, &lookup.plan().fetch.use_stale, now)?;
     let body = serve::body(lookup, &page, stale.form).ok()?;
     let response = Response::of(lookup.request());
     if let Fate::Armed(armed) = lookup.set_fate(Fate::Unasked) {

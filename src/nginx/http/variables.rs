@@ -36,6 +36,10 @@ const VARIABLES: &[(&str, Get)] = &[
         let took = Lookup::of(request)?.waited()?;
         Some(format!("{}.{:06}", took.as_secs(), took.subsec_micros()).into_bytes())
     }),
+    ("redis_cache_wait_time", |request| {
+        let waited = Lookup::of(request)?.waited_for_fill()?;
+        Some(format!("{}.{:03}", waited.as_secs(), waited.subsec_millis()).into_bytes())
+    }),
     ("redis_cache_server", |request| {
         let lookup = Lookup::of(request)?;
         let failed = lookup.reason().is_some_and(|reason| reason.status() == Status::Error);

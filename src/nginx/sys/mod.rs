@@ -71,6 +71,12 @@ pub(in crate::nginx) fn worker_is_exiting() -> bool {
     unsafe { ngx::ffi::ngx_exiting != 0 }
 }
 
+/// A random part: above 0, and at most 1.
+pub(in crate::nginx) fn random_part() -> f64 {
+    let bits = u32::try_from(ngx::ffi::ngx_random() & 0x7fff_ffff).unwrap_or(0);
+    (f64::from(bits) + 1.0) / f64::from(1_u32 << 31)
+}
+
 /// A random number below 65,536, for jitter.
 pub(in crate::nginx) fn random() -> u32 {
     u32::try_from(ngx::ffi::ngx_random() & 0xffff).unwrap_or(0)

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{system, writer};
+use super::{flights, system, writer};
 use crate::coder;
 use crate::engine::Level;
 use crate::engine::memory::Share;
+use crate::flight::{Landing, Leader};
 use crate::nginx::conf::{ActivePlan, MainConf};
 use crate::nginx::http::lookup::Lookup;
 use crate::policy::Compress;
@@ -64,6 +65,7 @@ struct Waiting {
     plan: &'static ActivePlan,
     /// When its lookup began.
     began: Instant,
+    leader: Option<Leader>,
     share: Share,
 }
 
@@ -75,10 +77,17 @@ impl Waiting {
     fn hand_over(self, main: &MainConf) {
         if self.is_late() {
             system::say(Level::Debug, "a page took too long to be coded, and is not written");
-            return;
+            return self.give_up(main);
         }
         // A failure is in the log; nobody waits for this write.
-        _ = writer::hand_over(main, self.plan, self.uncoded.write, self.share);
+        let Self { uncoded, plan, leader, share, .. } = self;
+        _ = writer::hand_over(main, plan, (uncoded.write, leader), share);
+    }
+
+    fn give_up(self, main: &MainConf) {
+        if let Some(leader) = self.leader {
+            flights::end(main, leader, Landing::Lost);
+        }
     }
 }
 
@@ -101,7 +110,8 @@ pub(in crate::nginx) fn code_and_fill(
         return writer::fill(lookup, uncoded.write, ttl, share);
     }
     writer::admit(lookup, &uncoded.write, ttl)?;
-    let waiting = Waiting { uncoded, plan: lookup.active(), began: lookup.began(), share };
+    let (plan, began, leader) = (lookup.active(), lookup.began(), lookup.take_lead());
+    let waiting = Waiting { uncoded, plan, began, leader, share };
     super::with(main, |worker| {
         worker.codings.waiting.push_back(waiting);
         Some(())
@@ -114,19 +124,19 @@ pub(in crate::nginx) fn code_and_fill(
 fn go_on(main: &'static MainConf) {
     let next = super::with(main, |worker| {
         let queue = &mut worker.codings;
-        queue.waiting.retain(|waiting| !waiting.is_late());
         let next = if queue.is_busy { None } else { queue.waiting.pop_front() };
         queue.is_busy |= next.is_some();
         next
     });
-    let Some(Waiting { uncoded, plan, began, share }) = next else { return };
+    let Some(next) = next else { return };
+    if next.is_late() {
+        next.hand_over(main);
+        return turn_over(main);
+    }
+    let Waiting { uncoded, plan, began, leader, share } = next;
     let done = move |uncoded| {
-        Waiting { uncoded, plan, began, share }.hand_over(main);
-        super::with(main, |worker| {
-            worker.codings.is_busy = false;
-            Some(())
-        });
-        go_on(main);
+        Waiting { uncoded, plan, began, leader, share }.hand_over(main);
+        turn_over(main);
     };
     let left = match main.threads {
         Some(threads) => threads.run(uncoded, |uncoded| uncoded.code(false), done),
@@ -138,4 +148,13 @@ fn go_on(main: &'static MainConf) {
         }
         done(uncoded);
     }
+}
+
+/// A page was coded: it is the next one's turn.
+fn turn_over(main: &'static MainConf) {
+    super::with(main, |worker| {
+        worker.codings.is_busy = false;
+        Some(())
+    });
+    go_on(main);
 }

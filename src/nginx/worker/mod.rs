@@ -5,6 +5,7 @@
 
 pub(in crate::nginx) mod backend;
 pub(in crate::nginx) mod coding;
+pub(in crate::nginx) mod flights;
 pub(in crate::nginx) mod parked;
 pub(in crate::nginx) mod refreshes;
 pub(in crate::nginx) mod system;
@@ -25,6 +26,7 @@ use crate::engine::client::Client;
 use crate::engine::desk::{Desk, Found};
 use crate::engine::memory::{Held, Memory};
 use crate::engine::{Events as _, Place, Turn};
+use crate::flight::Flights;
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::lookup::{Asked, Lookup};
 use crate::nginx::io::events::{Events, Handlers};
@@ -51,6 +53,7 @@ pub(in crate::nginx) struct Worker {
     variants: Variants,
     codings: coding::Queue,
     background: refreshes::Background,
+    flights: Flights,
 }
 
 /// nginx's `init_process`: builds the state of this worker.
@@ -74,6 +77,7 @@ pub(in crate::nginx) unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) 
         variants: Variants::default(),
         codings: coding::Queue::default(),
         background: refreshes::Background::default(),
+        flights: Flights::default(),
     };
     // The processes that look after nginx's own caches come here too, and ask nothing.
     // SAFETY: nginx set it before it started this process.
@@ -208,7 +212,8 @@ impl Worker {
 
     /// A waiter left the lot.
     fn left(&mut self, parked: &Parked) {
-        if let Some(backend) = self.backends.get_mut(parked.endpoint()) {
+        let asks = !matches!(parked, Parked::Fill(_));
+        if let Some(backend) = self.backends.get_mut(parked.endpoint()).filter(|_| asks) {
             backend.waiting = backend.waiting.saturating_sub(1);
         }
         if self.desk.lot.is_empty() {

@@ -14,6 +14,8 @@ use crate::nginx::http::lookup::Lookup;
 pub(in crate::nginx) enum Parked {
     /// A request, which is alive as long as it is in the lot.
     Lookup(Lookup),
+    /// A request that waits for another one to fetch its page.
+    Fill(Lookup),
     /// A write.
     Write(Box<Job>),
 }
@@ -22,7 +24,7 @@ impl Parked {
     /// The index of the endpoint.
     pub fn endpoint(&self) -> usize {
         match self {
-            Self::Lookup(lookup) => lookup.active().endpoint,
+            Self::Lookup(lookup) | Self::Fill(lookup) => lookup.active().endpoint,
             Self::Write(job) => job.plan.endpoint,
         }
     }
@@ -34,7 +36,7 @@ impl Parked {
     pub unsafe fn resume(self, main: &MainConf, found: Found) {
         match self {
             // SAFETY: a lookup in the lot is that of a live request.
-            Self::Lookup(lookup) => unsafe { handler::resume(lookup, found) },
+            Self::Lookup(lookup) | Self::Fill(lookup) => unsafe { handler::resume(lookup, found) },
             Self::Write(job) => writer::resume(main, job, &found),
         }
     }
@@ -45,6 +47,7 @@ impl engine::Parked for Parked {
         let server = Some(Rc::clone(server));
         match self {
             Self::Lookup(lookup) => lookup.set_server(server),
+            Self::Fill(_) => {}
             Self::Write(job) => job.server = server,
         }
     }

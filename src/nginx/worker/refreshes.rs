@@ -42,7 +42,7 @@ pub(in crate::nginx) enum Refusal {
 /// Sends `text`, the request for the page of `lookup` without its visitor, as if from `peer`.
 pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Result<(), Refusal> {
     let main = lookup.request().main_conf().ok_or(Refusal::Failed)?;
-    let (page, limit) = (hash_of(lookup.key_bytes()), lookup.plan().background_limit);
+    let (page, limit) = (hash_of(lookup.key_bytes()), lookup.plan().fetch.background_limit);
     let begun = super::with(main, |worker| {
         Some(worker.background.pages.begin(page, limit, Instant::now()))
     });

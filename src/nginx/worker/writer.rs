@@ -9,12 +9,13 @@ use ngx::ffi::{NGX_LOG_WARN, ngx_cycle};
 
 use super::backend::Call;
 use super::parked::Parked;
-use super::{Worker, system};
+use super::{Worker, flights, system};
 use crate::config::Io;
 use crate::engine::Level;
 use crate::engine::desk::Found;
 use crate::engine::memory::{Memory, Share};
 use crate::fault::Fault;
+use crate::flight::{Landing, Leader};
 use crate::nginx::conf::{ActivePlan, MainConf};
 use crate::nginx::http::hold;
 use crate::nginx::http::lookup::Lookup;
@@ -33,6 +34,8 @@ pub(in crate::nginx) struct Job {
     pub plan: &'static ActivePlan,
     began: Instant,
     holder: Option<Holder>,
+    /// Who fetched the page, and for whom others wait.
+    leader: Option<Leader>,
     /// The server that was asked last.
     pub server: Option<Rc<str>>,
     /// What a step failed with last.
@@ -95,7 +98,7 @@ pub(in crate::nginx) fn fill(
 ) -> Result<(), StoreReason> {
     let main = lookup.request().main_conf().ok_or(StoreReason::Internal)?;
     admit(lookup, &write, ttl)?;
-    hand_over(main, lookup.active(), write, share)
+    hand_over(main, lookup.active(), (write, lookup.take_lead()), share)
 }
 
 /// Whether the page does not have too many variants yet; this one counts from now on.
@@ -116,7 +119,7 @@ pub(in crate::nginx) fn admit(lookup: Lookup, write: &Write, ttl: i64) -> Result
 pub(super) fn hand_over(
     main: &MainConf,
     plan: &'static ActivePlan,
-    write: Write,
+    (write, leader): (Write, Option<Leader>),
     share: Share,
 ) -> Result<(), StoreReason> {
     let job = Job {
@@ -124,13 +127,19 @@ pub(super) fn hand_over(
         plan,
         began: Instant::now(),
         holder: None,
+        leader,
         server: None,
         fault: None,
         _share: Some(share),
     };
-    send(main, job).map_err(|reason| match reason {
-        Reason::Overload => StoreReason::Overload,
-        _ => StoreReason::Fault,
+    send(main, job).map_err(|reason| {
+        if let Some(leader) = leader {
+            flights::end(main, leader, Landing::Lost);
+        }
+        match reason {
+            Reason::Overload => StoreReason::Overload,
+            _ => StoreReason::Fault,
+        }
     })
 }
 
@@ -147,6 +156,7 @@ pub(in crate::nginx) fn invalidate(
         plan: lookup.active(),
         began: Instant::now(),
         holder: Some(Rc::clone(holder)),
+        leader: None,
         server: None,
         fault: None,
         _share: None,
@@ -194,7 +204,7 @@ pub(in crate::nginx) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found
         Found::Fault(fault) => Written::Fault(fault.reason),
         Found::Held(_) => Written::Fault(Reason::Protocol),
     });
-    let holder = job.holder.clone();
+    let (holder, leader) = (job.holder.clone(), job.leader);
     let server = job.server.as_deref().unwrap_or("its server");
     system::say(Level::Debug, &format!("a write to {server}: {next:?}"));
     let failure = match next {
@@ -205,6 +215,10 @@ pub(in crate::nginx) fn resume(main: &MainConf, mut job: Box<Job>, found: &Found
         Next::Failed(reason) => Some(job.failure(reason)),
         Next::Done | Next::Raced => None,
     };
+    if let Some(leader) = leader {
+        let landing = if failure.is_none() { Landing::Stored } else { Landing::Lost };
+        flights::end(main, leader, landing);
+    }
     let outcome = match &failure {
         None => Outcome::Gone,
         Some(failure) if failure.is_late => Outcome::Late,

@@ -1,0 +1,48 @@
+//! The flights of this worker: requests that wait for a page which another one fetches.
+
+use std::time::{Duration, Instant};
+
+use super::parked::Parked;
+use crate::engine::Events as _;
+use crate::engine::desk::Found;
+use crate::flight::{Landing, Leader};
+use crate::nginx::conf::MainConf;
+use crate::nginx::http::lookup::{Asked, Lookup};
+
+/// Parks the request of `lookup` until whoever fetches `page` is done with it, for `patience` at most;
+/// false where nobody does, or it is not worth it.
+pub(in crate::nginx) fn wait(lookup: Lookup, page: u64, age: Duration, patience: Duration) -> bool {
+    let Some(main) = lookup.request().main_conf() else { return false };
+    if lookup.cancel_with_request().is_err() {
+        return false;
+    }
+    let ticket = super::with(main, |worker| {
+        let now = Instant::now();
+        if !worker.flights.is_worth_waiting(page, age, now) {
+            return None;
+        }
+        let ticket = worker.desk.lot.park(Parked::Fill(lookup), now, patience);
+        worker.flights.wait(page, ticket);
+        worker.desk.events.wait_until(now + patience, now);
+        Some(ticket)
+    });
+    let Some(ticket) = ticket else { return false };
+    lookup.park(ticket, Asked::Fill);
+    true
+}
+
+/// Has the request of `lookup` lead, where nobody fetches `page` yet.
+pub(in crate::nginx) fn lead(lookup: Lookup, page: u64, age: Duration) -> Option<Leader> {
+    let main = lookup.request().main_conf()?;
+    super::with(main, |worker| worker.flights.lead(page, age, Instant::now()))
+}
+
+/// What a leader has begun is over: those go on who wait for it.
+pub(in crate::nginx) fn end(main: &MainConf, leader: Leader, landing: Landing) {
+    super::with(main, |worker| {
+        for ticket in worker.flights.end(leader, landing, Instant::now()) {
+            worker.desk.deposit(ticket, Found::Done);
+        }
+        Some(())
+    });
+}
