@@ -7,6 +7,7 @@ Usage: demo/run.py [--once]
 
 import argparse
 import fcntl
+import gzip
 import http.client
 import os
 import shutil
@@ -166,7 +167,12 @@ def show(port: int):
         raise Failed("the second request was no HIT")
     if first.body != second.body:
         raise Failed("the two pages differ")
-    print(f"Both pages are the same {len(first.body)} bytes.")
+    print(f"Both pages are the same {len(first.body)} bytes.\n")
+    print("As a browser asks: the same page, compressed since it was stored.")
+    third = get(port, {"Accept-Encoding": "gzip"})
+    print(third)
+    if third.word != "HIT" or gzip.decompress(third.body) != first.body:
+        raise Failed("the compressed page is another one")
 
 
 class Page:
@@ -183,16 +189,16 @@ class Page:
         return "MISS" if "; fwd=uri-miss" in cache_status else "other"
 
     def __str__(self) -> str:
-        shown = ("Cache-Status", "Content-Type", "Content-Length")
+        shown = ("Cache-Status", "Content-Type", "Content-Encoding", "Content-Length")
         lines = [f"  {name}: {self.headers[name]}" for name in shown if name in self.headers]
         return "\n".join([f"  {self.word}  {self.status} in {self.seconds * 1000:.1f} ms", *lines, ""])
 
 
-def get(port: int) -> Page:
+def get(port: int, headers: dict | None = None) -> Page:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         began = time.perf_counter()
-        connection.request("GET", "/")
+        connection.request("GET", "/", headers=headers or {})
         response = connection.getresponse()
         body = response.read()
         return Page(response.status, response.headers, body, time.perf_counter() - began)

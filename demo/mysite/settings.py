@@ -19,6 +19,9 @@ CACHES = {
     }
 }
 
+# A page is compressed once, when it is stored.
+NGINX_REDIS_CACHE = {"COMPRESS": "gzip"}
+
 INSTALLED_APPS = ["nginx_redis_cache"]
 
 # Pages are stored as they leave the last middleware, so this one stands first.

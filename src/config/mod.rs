@@ -23,7 +23,7 @@ pub mod value;
 pub use check::{conflict, fallback_cycle};
 pub use directive::{Context, Directive, MANY};
 pub use directives::DIRECTIVES;
-pub use plan::{Connections, Door, KeySource, Plan};
+pub use plan::{Connections, Door, Fetch, KeySource, Lock, Plan};
 pub use setters::is_name as is_upstream_name;
 pub use settings::{Format, Io, KeySetting, Settings};
 pub use tls::{ClientCertificate, Protocols, TlsSettings};

@@ -95,7 +95,7 @@ def test_once_shows_a_miss_and_a_hit(demo):
     # The first run installs Django.
     assert shown.process.wait(300) == 0, shown.output
     words = re.findall(r"^  (MISS|HIT|other)  (\d+) in [0-9.]+ ms$", shown.output, re.M)
-    assert words == [("MISS", "200"), ("HIT", "200")], shown.output
+    assert words == [("MISS", "200"), ("HIT", "200"), ("HIT", "200")], shown.output
     assert "fwd=uri-miss; detail=absent" in shown.output
     assert re.search(r"hit; ttl=\d+; detail=fresh", shown.output)
     assert re.search(r"Both pages are the same \d+ bytes\.", shown.output)

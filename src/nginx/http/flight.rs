@@ -75,8 +75,7 @@ pub(in crate::nginx) fn joins(lookup: Lookup, asked: &Asked, reason: Reason) -> 
     if !may_wait(lookup.request(), reason) || wants_stored_alone(lookup) {
         return false;
     }
-    let patience = lock.timeout.saturating_sub(flying.waited.get());
-    if patience.is_zero() || !flights::wait(lookup, flying.page.get(), lock.age, patience) {
+    if !flights::wait(lookup, flying.page.get(), lock, flying.waited.get()) {
         return false;
     }
     flying.since.set(Some(Instant::now()));

@@ -3,27 +3,30 @@
 use std::time::{Duration, Instant};
 
 use super::parked::Parked;
+use crate::config::Lock;
 use crate::engine::Events as _;
 use crate::engine::desk::Found;
 use crate::flight::{Landing, Leader};
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::lookup::{Asked, Lookup};
 
-/// Parks the request of `lookup` until whoever fetches `page` is done with it, for `patience` at most;
-/// false where nobody does, or it is not worth it.
-pub(in crate::nginx) fn wait(lookup: Lookup, page: u64, age: Duration, patience: Duration) -> bool {
+/// Parks the request of `lookup` until whoever fetches `page` is done with it; false where nobody does, it
+/// is not worth it, or it has `waited` for as long as may be.
+pub(in crate::nginx) fn wait(lookup: Lookup, page: u64, lock: &Lock, waited: Duration) -> bool {
     let Some(main) = lookup.request().main_conf() else { return false };
     if lookup.cancel_with_request().is_err() {
         return false;
     }
     let ticket = super::with(main, |worker| {
         let now = Instant::now();
-        if !worker.flights.is_worth_waiting(page, age, now) {
+        // All who wait have one length of time, so that the lot keeps them in one row.
+        let began = now.checked_sub(waited)?;
+        if waited >= lock.timeout || !worker.flights.is_worth_waiting(page, lock.age, now) {
             return None;
         }
-        let ticket = worker.desk.lot.park(Parked::Fill(lookup), now, patience);
+        let ticket = worker.desk.lot.park(Parked::Fill(lookup), began, lock.timeout);
         worker.flights.wait(page, ticket);
-        worker.desk.events.wait_until(now + patience, now);
+        worker.desk.events.wait_until(began + lock.timeout, now);
         Some(ticket)
     });
     let Some(ticket) = ticket else { return false };
