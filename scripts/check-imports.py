@@ -17,7 +17,7 @@ PURE = {
     "uses": "",
     "variants": "",
     "refresh": "",
-    "flight": "parking",
+    "flight": "parking policy",
     "key": "reason",
     "http": "key reason",
     "coder": "http",

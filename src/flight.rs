@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::parking::Ticket;
+use crate::policy::Failure;
 
 /// For how long it is known that a page cannot be stored.
 const VERDICT: Duration = Duration::from_secs(10);
+
+/// For how long it is known how the application failed.
+const FAILURE: Duration = Duration::from_secs(1);
 
 /// So many verdicts are kept before those that are over are forgotten.
 const VERDICTS: usize = 4096;
@@ -29,6 +33,8 @@ pub enum Landing {
     Stored,
     /// The answer cannot be stored, nor could another one, most likely.
     Unstorable,
+    /// There is no answer to be stored: how the application failed, where it did.
+    Failed(Option<Failure>),
     /// The leader was lost, or the page could not be written.
     Lost,
 }
@@ -37,9 +43,16 @@ pub enum Landing {
 #[derive(Debug, Default)]
 pub struct Flights {
     flights: HashMap<u64, Flight>,
-    verdicts: HashMap<u64, Instant>,
+    verdicts: HashMap<u64, Verdict>,
     last: u64,
     waiting: usize,
+}
+
+/// What is known of a page, and until when: that it cannot be stored, or how the application failed.
+#[derive(Debug)]
+struct Verdict {
+    until: Instant,
+    failure: Option<Failure>,
 }
 
 #[derive(Debug)]
@@ -53,7 +66,8 @@ impl Flights {
     /// Whether somebody fetches the page, and has not done so for longer than `age`, so that it is worth
     /// to wait.
     pub fn is_worth_waiting(&self, page: u64, age: Duration, now: Instant) -> bool {
-        let is_known = self.verdicts.get(&page).is_some_and(|until| now < *until);
+        let is_verdict = |verdict: &Verdict| now < verdict.until && verdict.failure.is_none();
+        let is_known = self.verdicts.get(&page).is_some_and(is_verdict);
         let is_young = self.flights.get(&page).is_some_and(|flight| now < flight.began + age);
         is_young && !is_known && self.waiting < WAITERS
     }
@@ -63,6 +77,20 @@ impl Flights {
         if let Some(flight) = self.flights.get_mut(&page) {
             flight.waiters.push(ticket);
             self.waiting += 1;
+        }
+    }
+
+    /// How the application failed a moment ago that was asked for the page.
+    pub fn failure(&self, page: u64, now: Instant) -> Option<Failure> {
+        self.verdicts.get(&page).filter(|verdict| now < verdict.until)?.failure
+    }
+
+    /// Who holds `ticket` waits no more.
+    pub fn leave(&mut self, page: u64, ticket: Ticket) {
+        if let Some(flight) = self.flights.get_mut(&page) {
+            let before = flight.waiters.len();
+            flight.waiters.retain(|waiter| *waiter != ticket);
+            self.waiting = self.waiting.saturating_sub(before - flight.waiters.len());
         }
     }
 
@@ -89,8 +117,9 @@ impl Flights {
     pub fn end(&mut self, leader: Leader, landing: Landing, now: Instant) -> Vec<Ticket> {
         match landing {
             Landing::Stored => _ = self.verdicts.remove(&leader.page),
-            Landing::Unstorable => self.judge(leader.page, now),
-            Landing::Lost => {}
+            Landing::Unstorable => self.judge(leader.page, now, VERDICT, None),
+            Landing::Failed(failure @ Some(_)) => self.judge(leader.page, now, FAILURE, failure),
+            Landing::Failed(None) | Landing::Lost => {}
         }
         let is_current =
             self.flights.get(&leader.page).is_some_and(|flight| flight.leader == leader.number);
@@ -106,12 +135,12 @@ impl Flights {
         waiters
     }
 
-    fn judge(&mut self, page: u64, now: Instant) {
+    fn judge(&mut self, page: u64, now: Instant, holds: Duration, failure: Option<Failure>) {
         if self.verdicts.len() >= VERDICTS {
-            self.verdicts.retain(|_, until| now < *until);
+            self.verdicts.retain(|_, verdict| now < verdict.until);
         }
         if self.verdicts.len() < VERDICTS {
-            self.verdicts.insert(page, now + VERDICT);
+            self.verdicts.insert(page, Verdict { until: now + holds, failure });
         }
     }
 }
@@ -154,6 +183,28 @@ mod tests {
         flights.end(next, Landing::Stored, now);
         flights.lead(1, AGE, now);
         assert!(flights.is_worth_waiting(1, AGE, now));
+    }
+
+    #[test]
+    fn a_failure_counts_for_a_moment() {
+        let (mut flights, now) = (Flights::default(), Instant::now());
+        let leader = flights.lead(1, AGE, now).unwrap();
+        flights.end(leader, Landing::Failed(Some(Failure::Timeout)), now);
+        flights.lead(1, AGE, now);
+        assert_eq!(flights.failure(1, now), Some(Failure::Timeout));
+        assert!(flights.is_worth_waiting(1, AGE, now));
+        assert_eq!(flights.failure(1, now + FAILURE), None);
+    }
+
+    #[test]
+    fn who_leaves_is_forgotten() {
+        let (mut flights, now, tickets) = (Flights::default(), Instant::now(), tickets(2));
+        let leader = flights.lead(1, AGE, now).unwrap();
+        tickets.iter().for_each(|ticket| flights.wait(1, *ticket));
+        flights.leave(1, tickets[0]);
+        flights.leave(1, tickets[0]);
+        assert_eq!(flights.waiting, 1);
+        assert_eq!(flights.end(leader, Landing::Lost, now), tickets[1..]);
     }
 
     #[test]

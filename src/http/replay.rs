@@ -23,18 +23,19 @@ const OWN: [&str; 12] = [
 const OF_THE_REQUEST: [&str; 3] = ["cache-control", "pragma", "x-redis-cache-key"];
 
 /// GET for `target` with the fields of a visitor's request that are not its own, and `cookies`, those that
-/// are in the key. `None` where it could not be told from several.
+/// are in the key. `None` where it could not be told from several, or has no Host.
 pub fn request<'a>(
     target: &[u8],
-    fields: impl Iterator<Item = Field<'a>> + Clone,
+    fields: impl Iterator<Item = Field<'a>>,
     cookies: Option<&[u8]>,
 ) -> Option<Vec<u8>> {
     let is_unsafe = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
     if is_unsafe(target) || target.contains(&b' ') || target.is_empty() {
         return None;
     }
-    let lines = fields.clone().filter(|field| field.is("connection")).map(|field| field.value);
-    let hop_by_hop = HopByHop::of(lines);
+    // As in nginx's own proxies, what Connection names stays: a client could take Host away by it.
+    let hop_by_hop = HopByHop::of(std::iter::empty());
+    let mut has_host = false;
     let mut out = [b"GET ", target, b" HTTP/1.1\r\nConnection: close\r\n"].concat();
     let mut push = |name: &str, value: &[u8]| {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -46,6 +47,7 @@ pub fn request<'a>(
         if is_own || field.is("connection") || hop_by_hop.has(field.name) {
             continue;
         }
+        has_host |= field.is("host");
         if is_unsafe(field.value) || is_unsafe(field.name.as_bytes()) {
             return None;
         }
@@ -55,7 +57,7 @@ pub fn request<'a>(
         push("Cookie", cookies);
     }
     out.extend_from_slice(b"\r\n");
-    Some(out)
+    has_host.then_some(out)
 }
 
 #[cfg(test)]
@@ -78,8 +80,8 @@ mod tests {
             ("Range", "bytes=0-1"),
             ("Cache-Control", "no-cache"),
             ("X-Redis-Cache-Key", "x"),
-            ("Connection", "keep-alive, X-Hop"),
-            ("X-Hop", "1"),
+            ("Connection", "keep-alive, host"),
+            ("Keep-Alive", "1"),
             ("Upgrade", "websocket"),
             ("TE", "trailers"),
             ("Accept-Language", "de"),
@@ -93,10 +95,12 @@ mod tests {
 
     #[test]
     fn nothing_breaks_out_of_its_line() {
-        assert_eq!(of("/p\r\nX: y", &[], None), "");
-        assert_eq!(of("/p q", &[], None), "");
-        assert_eq!(of("", &[], None), "");
-        assert_eq!(of("/p", &[("X-A", "b\nc")], None), "");
-        assert!(!of("/p", &[], Some("a\r\nb")).contains('a'));
+        let host = ("Host", "h");
+        assert_eq!(of("/p\r\nX: y", &[host], None), "");
+        assert_eq!(of("/p q", &[host], None), "");
+        assert_eq!(of("", &[host], None), "");
+        assert_eq!(of("/p", &[], None), "");
+        assert_eq!(of("/p", &[host, ("X-A", "b\nc")], None), "");
+        assert!(!of("/p", &[host], Some("a\r\nb")).contains('a'));
     }
 }

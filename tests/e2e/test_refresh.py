@@ -305,3 +305,66 @@ def test_many_at_once(store, origin, stale, slow):
     for n in range(200):
         assert is_renewed(nginx, f"/{n}")
     assert len(origin.requests) == 200
+
+
+def test_the_address_of_the_server_is_the_one_the_visitor_came_to(store, origin, redis, stale, slow):
+    slow.set()
+    port = free_port()
+    app = "proxy_set_header X-Port $server_port; proxy_set_header X-Address $server_addr;"
+    nginx = store(app=app, server=f"listen *:{port};")
+    stale(nginx, key=f"page:http://127.0.0.1:{port}/p")
+    with Client(port) as client:
+        assert is_old(client.get("/p"))
+    wait_for(lambda: origin.requests, "the application to be asked")
+    asked = origin.requests[0]
+    assert (asked.header("X-Port"), asked.header("X-Address")) == (str(port), "127.0.0.1")
+
+
+def test_a_page_that_needs_its_visitor_is_fetched_by_one(store, origin, stale, slow):
+    slow.set()
+    door = 'location = /auth { internal; redis_cache off; if ($cookie_id = "") { return 401; } return 204; }'
+    nginx = store("auth_request /auth;", locations=door)
+    stale(nginx)
+    visitor = {"Cookie": "id=7"}
+    assert is_old(nginx.get("/p", visitor))
+    wait_for(lambda: nginx.get("/p", visitor).body.startswith(b"<p>new"), "the new page")
+    assert [asked.header("Cookie") for asked in origin.requests] == ["id=7"]
+
+
+def test_a_key_that_the_refresh_does_not_have(store, origin, redis, stale, slow):
+    slow.set()
+    nginx = store("redis_cache_key $request_method$request_uri;")
+    stale(nginx, key="HEAD/p")
+    assert nginx.request("HEAD", "/p").cache == ("hit", "revalidating")
+    wait_for(lambda: nginx.request("HEAD", "/p").cache[0] == "fwd=stale", "the application to answer")
+
+
+@pytest.mark.parametrize(
+    "lines", ["Host: HOST\r\nConnection: close, host", "Host: HOST\r\nConnection: X-A\r\nX-A: 1"]
+)
+def test_what_connection_names_takes_nothing_away(store, origin, stale, slow, lines):
+    slow.set()
+    nginx = store()
+    stale(nginx)
+    with Raw(nginx.port) as raw:
+        head = lines.replace("HOST", f"127.0.0.1:{nginx.port}")
+        raw.send(f"GET /p HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        assert raw.response().body == OLD
+    assert is_renewed(nginx)
+
+
+def test_a_request_without_a_host_waits(store, origin, stale, slow):
+    slow.set()
+    nginx = store(server="server_name h;")
+    stale(nginx, key="page:http://h/p")
+    with Raw(nginx.port) as raw:
+        raw.send(b"GET /p HTTP/1.0\r\n\r\n")
+        assert raw.response().body == b"<p>new 1</p>"
+
+
+@pytest.mark.parametrize("control", ["no-cache", "max-age=0", "min-fresh=5"])
+def test_who_asks_for_a_newer_page_gets_it(store, origin, stale, slow, control):
+    slow.set()
+    nginx = store("redis_cache_request_control on;")
+    stale(nginx)
+    assert nginx.get("/p", {"Cache-Control": control}).body == b"<p>new 1</p>"

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 
 use super::collect::Collecting;
+use super::flight;
 use super::hold::Hold;
 use super::lookup::Lookup;
 use crate::engine::memory::Held;
 use crate::entry::Page;
-use crate::flight::Landing;
 use crate::nginx::sys::NAME;
 use crate::nginx::worker;
 use crate::policy::Form;
@@ -65,7 +65,7 @@ impl Lookup {
         let request = self.request();
         ngx::ngx_log_debug_http!(request, "{NAME}: store: {reason}");
         if reason != StoreReason::Queued {
-            self.end_flight(Landing::Unstorable);
+            self.end_flight(flight::landing_of(reason));
         }
         if reason == StoreReason::LengthUnknown {
             worker::advise(self, reason);

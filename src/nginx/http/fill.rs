@@ -103,7 +103,7 @@ pub(in crate::nginx) fn disarm(lookup: Lookup) -> Result<(), OutOfMemory> {
         return Ok(());
     }
     let fate = lookup.set_fate(Fate::Settled(StoreReason::Redirect));
-    lookup.end_flight(Landing::Unstorable);
+    lookup.end_flight(Landing::Failed(None));
     let Fate::Armed(armed) = fate else { return Ok(()) };
     if lookup.request().is_main() {
         conditions::restore(lookup.request());

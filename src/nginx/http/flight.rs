@@ -4,12 +4,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::engine::client::hash_of;
+use crate::engine::desk::Found;
 use crate::flight::{Landing, Leader};
 use crate::nginx::http::handler;
 use crate::nginx::http::lookup::{Asked, Lookup};
 use crate::nginx::sys::request::Request;
 use crate::nginx::worker::flights;
-use crate::reason::{Reason, Status};
+use crate::parking::Ticket;
+use crate::policy::Failure;
+use crate::reason::{Reason, Status, StoreReason};
 
 /// What a lookup has to do with flights.
 #[derive(Default)]
@@ -19,6 +22,10 @@ pub(in crate::nginx) struct Flying {
     page: Cell<u64>,
     since: Cell<Option<Instant>>,
     waited: Cell<Duration>,
+    /// It has waited for as long as may be.
+    is_late: Cell<bool>,
+    /// It waits no more, whatever comes.
+    is_alone: Cell<bool>,
     /// How many milliseconds the application took to answer.
     took: Cell<i64>,
 }
@@ -42,11 +49,20 @@ impl Lookup {
         self.flying().took.set(millis);
     }
 
-    /// It waits no more.
-    pub fn land(self) {
-        let Flying { since, waited, .. } = self.flying();
+    /// It waits no more, and not again but where the page is there or its leader was lost.
+    pub fn land(self, found: &Found) {
+        let Flying { since, waited, is_late, is_alone, .. } = self.flying();
         if let Some(began) = since.take() {
             waited.set(waited.get() + began.elapsed().max(Duration::from_nanos(1)));
+        }
+        is_late.set(is_late.get() || matches!(found, Found::Fault(_)));
+        is_alone.set(!matches!(found, Found::Done));
+    }
+
+    /// Its request is being destroyed, or its time is over: it is not to be told.
+    pub fn leave_flight(self, ticket: Ticket) {
+        if self.flying().since.get().is_some() {
+            flights::leave(self, self.flying().page.get(), ticket);
         }
     }
 
@@ -71,17 +87,25 @@ pub(in crate::nginx) fn joins(lookup: Lookup, asked: &Asked, reason: Reason) -> 
         Asked::First | Asked::Fill => lookup.key_bytes(),
     };
     let flying = lookup.flying();
-    flying.page.set(hash_of(key));
-    if !may_wait(lookup.request(), reason) || wants_stored_alone(lookup) {
+    flying.page.set(page_of(lookup, key));
+    if flying.is_alone.get() || !may_wait(lookup.request(), reason) || wants_stored_alone(lookup) {
         return false;
     }
     if !flights::wait(lookup, flying.page.get(), lock, flying.waited.get()) {
         return false;
     }
     flying.since.set(Some(Instant::now()));
+    // Who waits holds nothing meanwhile.
+    lookup.let_go();
     // Where nginx would not notice that the client leaves, its request waits for its time at most.
     _ = handler::watch(lookup.request());
     true
+}
+
+/// A page by the hash of its key, and of where it lies.
+pub(in crate::nginx) fn page_of(lookup: Lookup, key: &[u8]) -> u64 {
+    let endpoint = u64::try_from(lookup.active().endpoint).unwrap_or(0);
+    hash_of(key) ^ (endpoint + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A part of another response may be what that one is waiting for.
@@ -99,9 +123,41 @@ fn wants_stored_alone(lookup: Lookup) -> bool {
 
 /// The request fetches the page: others may wait for it.
 pub(in crate::nginx) fn lead(lookup: Lookup) {
-    if let Some(lock) = &lookup.plan().fetch.lock {
+    // What somebody gets who says who it is, is of no use to others, unless it says so.
+    let is_shared = !lookup.request().is_authorized();
+    if let Some(lock) = lookup.plan().fetch.lock.as_ref().filter(|_| is_shared) {
         let flying = lookup.flying();
         flying.leads.set(flights::lead(lookup, flying.page.get(), lock.age));
+    }
+}
+
+/// Why a page that is not there is fetched: the request has waited for it in vain, or not at all.
+pub(in crate::nginx) fn reason_of_fetch(lookup: Lookup, reason: Reason) -> Reason {
+    let is_open = matches!(reason.status(), Status::Miss | Status::Expired);
+    if lookup.flying().is_late.get() && is_open { Reason::LockTimeout } else { reason }
+}
+
+/// How the application failed a moment ago, asked for the page that is no longer fresh.
+pub(in crate::nginx) fn failure(lookup: Lookup, asked: &Asked) -> Option<Failure> {
+    lookup.plan().fetch.lock.as_ref()?;
+    let key = match asked {
+        Asked::Variant(variant) => &variant.key,
+        Asked::First | Asked::Fill => lookup.key_bytes(),
+    };
+    flights::failure(lookup, page_of(lookup, key))
+}
+
+/// What a flight ends with whose answer is not handed to Redis: a verdict comes from an answer alone.
+pub(in crate::nginx) fn landing_of(reason: StoreReason) -> Landing {
+    match reason {
+        StoreReason::Redirect
+        | StoreReason::Incomplete
+        | StoreReason::Stale
+        | StoreReason::Overload
+        | StoreReason::Fault
+        | StoreReason::Late
+        | StoreReason::Internal => Landing::Failed(None),
+        _ => Landing::Unstorable,
     }
 }
 

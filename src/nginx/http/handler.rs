@@ -13,7 +13,7 @@ use crate::entry::{Page, Stored};
 use crate::nginx::conf::LocationConf;
 use crate::nginx::http::fate::{Confirmable, StalePage};
 use crate::nginx::http::lookup::{Asked, Decision, Lookup};
-use crate::nginx::http::{fallback, flight, refresh, serve};
+use crate::nginx::http::{fallback, flight, refresh, serve, use_stale};
 use crate::nginx::sys::request::Request;
 use crate::nginx::sys::{NAME, now_millis, rc};
 use crate::nginx::worker;
@@ -102,6 +102,9 @@ pub(in crate::nginx) unsafe fn resume(lookup: Lookup, found: Found) {
     let request = lookup.request();
     let connection = request.connection();
     request.set_as_log_context();
+    if let (Found::Fault(_), Some(ticket)) = (&found, lookup.ticket()) {
+        lookup.leave_flight(ticket);
+    }
     let asked = lookup.unpark();
     // SAFETY: the request is alive until it is finalized here; the connection outlives it.
     unsafe {
@@ -149,6 +152,7 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             (Reason::Refresh, Some((page, Stale { reason: Reason::Refresh, form: reuse.form })))
         }
         Outcome::Page(page, reuse, body) => {
+            refresh::reached(lookup);
             refresh::begin_early(lookup, &page);
             let reason = flight::reason_of_hit(lookup);
             lookup.decide(Decision::page(reason, &reuse));
@@ -164,10 +168,12 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             return Some(fallback::leave(lookup, reason, None));
         }
         Outcome::Stale(page, stale) => {
-            if let Some(code) = refresh::answer(lookup, &page, &stale) {
-                return Some(code);
+            let sent = refresh::answer(lookup, &page, &stale)
+                .or_else(|| use_stale::spare(lookup, asked, &page, &stale));
+            if sent.is_some() {
+                return sent;
             }
-            (refresh::reason(request, &stale), Some((page, stale)))
+            (refresh::reason(lookup, &stale), Some((page, stale)))
         }
         Outcome::No(reason) => (reason, None),
     };
@@ -175,6 +181,7 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
     if flight::joins(lookup, asked, reason) {
         return None;
     }
+    let reason = flight::reason_of_fetch(lookup, reason);
     let stale = stale.zip(lookup.take_value()).map(|((page, stale), held)| {
         let Stale { reason, form } = stale;
         Confirmable { page, stale: StalePage { reason, held, form } }
@@ -185,10 +192,7 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
 /// Asks once more, for the page that another request has fetched, or fetches it where that one takes too
 /// long.
 fn after_fill(lookup: Lookup, found: &Found) -> Option<ngx_int_t> {
-    lookup.land();
-    if matches!(found, Found::Fault(_)) {
-        return Some(fallback::leave(lookup, Reason::LockTimeout, None));
-    }
+    lookup.land(found);
     lookup.restart();
     let reason = worker::ask(lookup, Asked::First, lookup.key_bytes()).err()?;
     Some(fallback::leave(lookup, reason, None))

@@ -65,7 +65,8 @@ impl Lookup {
         let nothing = || Box::new(Known { first: Seen::Nothing, variant: None });
         let known = known.get_or_insert_with(nothing);
         match asked {
-            Asked::First | Asked::Fill => known.first = seen,
+            // A variant counts beside the marker alone that it was found by.
+            Asked::First | Asked::Fill => **known = Known { first: seen, variant: None },
             Asked::Variant(variant) => known.variant = Some((variant.clone(), seen)),
         }
     }
@@ -78,6 +79,15 @@ impl Lookup {
     /// Takes that page out, if there is one.
     pub fn take_stale(self) -> Option<StalePage> {
         self.kept().stale.take()
+    }
+
+    /// Lets go of everything: it is asked for anew.
+    pub fn let_go(self) {
+        let Kept { value, decoded, known, stale } = self.kept();
+        value.take();
+        decoded.take();
+        known.take();
+        stale.take();
     }
 
     /// Forgets it, and its decoded form: the application has answered.

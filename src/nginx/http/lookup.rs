@@ -100,8 +100,11 @@ struct State {
 impl Lookup {
     /// Begins a lookup, which takes the place of an earlier one of this request.
     pub fn begin(request: Request, plan: &'static ActivePlan) -> Result<Self, OutOfMemory> {
+        let mut stale = None;
         if let Some(earlier) = Self::of(request) {
             fill::disarm(earlier)?;
+            // It may take the place of the error that has led here.
+            stale = earlier.take_stale();
         }
         let state = State {
             request,
@@ -128,6 +131,9 @@ impl Lookup {
             let place = NonNull::from(Box::leak(Box::new(state)));
             cleanup.data = place.as_ptr().cast();
             cleanup.handler = Some(drop_state);
+            if let Some(stale) = stale {
+                Self(place).set_stale(stale);
+            }
             Ok(Self(place))
         }
     }
@@ -223,11 +229,14 @@ impl Lookup {
     /// The answer has come: what it is to. The lookup is as it was before it was parked.
     pub fn unpark(self) -> Asked {
         let state = self.state();
-        state.took.set(Some(state.began.get().elapsed()));
-        match state.life.replace(Life::Begun) {
+        let asked = match state.life.replace(Life::Begun) {
             Life::Waiting(_, asked) => asked,
             Life::Begun | Life::Decided(_) => Asked::First,
+        };
+        if !matches!(asked, Asked::Fill) {
+            state.took.set(Some(state.began.get().elapsed()));
         }
+        asked
     }
 
     /// The one door by which a lookup comes to its status.
@@ -356,6 +365,7 @@ unsafe extern "C" fn cancel_lookup(data: *mut c_void) {
     });
     lookup.end_flight(Landing::Lost);
     if let Some(ticket) = lookup.ticket() {
+        lookup.leave_flight(ticket);
         worker::cancel(lookup, ticket);
     }
 }

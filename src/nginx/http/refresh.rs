@@ -10,7 +10,6 @@ use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::http::serve;
 use crate::nginx::sys;
 use crate::nginx::sys::now_millis;
-use crate::nginx::sys::request::Request;
 use crate::nginx::worker::refreshes;
 use crate::nginx::worker::refreshes::Refusal;
 use crate::policy;
@@ -25,6 +24,12 @@ pub(in crate::nginx) fn answer(
 ) -> Option<ngx_int_t> {
     let (request, plan) = (lookup.request(), lookup.plan());
     if stale.reason != Reason::Stale || plan.fetch.background_limit == 0 || !request.is_main() {
+        return None;
+    }
+    // Who asks for a newer page than that gets it from the application.
+    let control = request.control();
+    let wants_newer = control.no_cache || control.max_age.is_some() || control.min_fresh.is_some();
+    if plan.request_control && wants_newer {
         return None;
     }
     let now = now_millis();
@@ -65,6 +70,17 @@ pub(in crate::nginx) fn is_early(lookup: Lookup, page: &Page<'_>) -> bool {
     plan.fetch.refresh_early
         && policy::is_near_its_end(page, now_millis())
         && refreshes::is_refresh(lookup.request())
+        && {
+            refreshes::reached(lookup);
+            true
+        }
+}
+
+/// A page is sent that is fresh: where a refresh gets it, another machine was faster.
+pub(in crate::nginx) fn reached(lookup: Lookup) {
+    if lookup.request().is_main() && refreshes::any(lookup) {
+        refreshes::reached(lookup);
+    }
 }
 
 /// The request without its visitor. `None` where its key would be another one: cookies may be in a key
@@ -83,9 +99,12 @@ fn text_for_everybody(lookup: Lookup) -> Option<Vec<u8>> {
 }
 
 /// Why a page that is not fresh goes to the application: for a visitor, or for the next one.
-pub(in crate::nginx) fn reason(request: Request, stale: &Stale) -> Reason {
+pub(in crate::nginx) fn reason(lookup: Lookup, stale: &Stale) -> Reason {
     match stale.reason {
-        Reason::Stale if refreshes::is_refresh(request) => Reason::Refresh,
+        Reason::Stale if refreshes::is_refresh(lookup.request()) => {
+            refreshes::reached(lookup);
+            Reason::Refresh
+        }
         reason => reason,
     }
 }

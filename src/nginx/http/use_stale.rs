@@ -2,13 +2,14 @@
 
 use ngx::ffi::ngx_int_t;
 
-use crate::entry::Stored;
+use crate::entry::{Page, Stored};
+use crate::flight::Landing;
 use crate::nginx::http::fate::Fate;
-use crate::nginx::http::lookup::{Decision, Lookup};
-use crate::nginx::http::{revalidate, serve};
+use crate::nginx::http::lookup::{Asked, Decision, Lookup};
+use crate::nginx::http::{flight, revalidate, serve};
 use crate::nginx::sys::response::{Response, upstream};
 use crate::nginx::sys::{now_millis, rc};
-use crate::policy::{Failure, Reuse};
+use crate::policy::{Failure, Reuse, Stale};
 use crate::reason::{Reason, StoreReason};
 use crate::{entry, policy};
 
@@ -31,11 +32,29 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
             return Some(rc::ERROR);
         }
     }
+    lookup.end_flight(Landing::Failed(Some(failure)));
     lookup.settle(StoreReason::Stale);
     let reuse = Reuse { age: policy::age_of(&page, now), ttl: None, form: stale.form };
     let ttl = Some(-(staleness / 1000));
     lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
     Some(revalidate::replace(lookup, &page, &reuse, body, &response))
+}
+
+/// Sends the stored page where the application was asked for it a moment ago, and failed.
+pub(in crate::nginx) fn spare(
+    lookup: Lookup,
+    asked: &Asked,
+    page: &Page<'_>,
+    stale: &Stale,
+) -> Option<ngx_int_t> {
+    let failure = flight::failure(lookup, asked).filter(|_| stale.reason == Reason::Stale)?;
+    let now = now_millis();
+    let staleness = policy::use_stale(page, failure, &lookup.plan().fetch.use_stale, now)?;
+    let body = serve::body(lookup, page, stale.form).ok()?;
+    let reuse = Reuse { age: policy::age_of(page, now), ttl: None, form: stale.form };
+    let ttl = Some(-(staleness / 1000));
+    lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
+    Some(serve::page(lookup, page, &reuse, body))
 }
 
 /// How the application failed, whose answer is about to be sent, or nginx's own in its place.

@@ -148,6 +148,9 @@ ngx_http_redis_cache_connect_to_self(ngx_http_request_t *r, ngx_str_t *peer, ngx
         return -1;
     }
 
+    /* Where it listens on all addresses nothing is known of this one until somebody asks. */
+    (void) ngx_connection_local_sockaddr(client, NULL, 0);
+
     c = ngx_get_connection(ends[0], ngx_cycle->log);
     if (c == NULL) {
         close(ends[0]);

@@ -9,6 +9,8 @@ use crate::engine::desk::Found;
 use crate::flight::{Landing, Leader};
 use crate::nginx::conf::MainConf;
 use crate::nginx::http::lookup::{Asked, Lookup};
+use crate::parking::Ticket;
+use crate::policy::Failure;
 
 /// Parks the request of `lookup` until whoever fetches `page` is done with it; false where nobody does, it
 /// is not worth it, or it has `waited` for as long as may be.
@@ -44,8 +46,29 @@ pub(in crate::nginx) fn lead(lookup: Lookup, page: u64, age: Duration) -> Option
 pub(in crate::nginx) fn end(main: &MainConf, leader: Leader, landing: Landing) {
     super::with(main, |worker| {
         for ticket in worker.flights.end(leader, landing, Instant::now()) {
-            worker.desk.deposit(ticket, Found::Done);
+            // Those who have nothing to wait for any more do not queue again.
+            let found = match landing {
+                Landing::Stored | Landing::Lost => Found::Done,
+                Landing::Unstorable | Landing::Failed(_) => Found::Nil,
+            };
+            worker.desk.deposit(ticket, found);
         }
         Some(())
     });
+}
+
+/// The request of `lookup` waits no more for `page`.
+pub(in crate::nginx) fn leave(lookup: Lookup, page: u64, ticket: Ticket) {
+    if let Some(main) = lookup.request().main_conf() {
+        super::with(main, |worker| {
+            worker.flights.leave(page, ticket);
+            Some(())
+        });
+    }
+}
+
+/// How the application failed a moment ago that was asked for `page`.
+pub(in crate::nginx) fn failure(lookup: Lookup, page: u64) -> Option<Failure> {
+    let main = lookup.request().main_conf()?;
+    super::with(main, |worker| worker.flights.failure(page, Instant::now()))
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::engine::client::hash_of;
 use crate::nginx::conf::MainConf;
+use crate::nginx::http::flight::page_of;
 use crate::nginx::http::lookup::Lookup;
 use crate::nginx::io::inner::Inner;
 use crate::nginx::sys::request::Request;
@@ -21,6 +21,8 @@ pub(super) struct Background {
 
 struct Running {
     page: u64,
+    /// It was looked up under the same key.
+    has_reached: bool,
     _client: Inner,
 }
 
@@ -42,14 +44,15 @@ pub(in crate::nginx) enum Refusal {
 /// Sends `text`, the request for the page of `lookup` without its visitor, as if from `peer`.
 pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Result<(), Refusal> {
     let main = lookup.request().main_conf().ok_or(Refusal::Failed)?;
-    let (page, limit) = (hash_of(lookup.key_bytes()), lookup.plan().fetch.background_limit);
+    let limit = lookup.plan().fetch.background_limit;
+    let page = page_of(lookup, lookup.key_bytes());
     let begun = super::with(main, |worker| {
         Some(worker.background.pages.begin(page, limit, Instant::now()))
     });
     match begun {
         Some(Ok(())) => {}
         Some(Err(Busy::Page | Busy::Limit)) => return Err(Refusal::Busy),
-        None => return Err(Refusal::Failed),
+        Some(Err(Busy::OutOfReach)) | None => return Err(Refusal::Failed),
     }
     let on_end = |number| -> Rc<dyn Fn()> { Rc::new(move || end(main, number)) };
     // nginx runs here, so that nothing of the worker may be borrowed.
@@ -58,11 +61,13 @@ pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Resul
         let background = &mut worker.background;
         match sent {
             Some((number, client)) => {
-                background.running.insert(number, Running { page, _client: client });
+                background
+                    .running
+                    .insert(number, Running { page, has_reached: false, _client: client });
                 Some(())
             }
             None => {
-                background.pages.end(page, Instant::now());
+                background.pages.end(page, false, Instant::now());
                 None
             }
         }
@@ -73,7 +78,7 @@ pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Resul
 fn end(main: &MainConf, number: usize) {
     let ended = super::with(main, |worker| {
         let running = worker.background.running.remove(&number)?;
-        worker.background.pages.end(running.page, Instant::now());
+        worker.background.pages.end(running.page, running.has_reached, Instant::now());
         Some(running)
     });
     drop(ended);
@@ -88,4 +93,24 @@ pub(in crate::nginx) fn is_refresh(request: Request) -> bool {
         Some(worker.background.running.contains_key(&usize::try_from(number).ok()?))
     });
     request.is_main() && found == Some(true)
+}
+
+/// A refresh has come to the page that it is for: what comes of it now is the application's affair.
+pub(in crate::nginx) fn reached(lookup: Lookup) {
+    let Some(main) = lookup.request().main_conf() else { return };
+    // SAFETY: a live request has a connection.
+    let number = unsafe { (*lookup.request().connection()).number };
+    let page = page_of(lookup, lookup.key_bytes());
+    super::with(main, |worker| {
+        let running = worker.background.running.get_mut(&usize::try_from(number).ok()?)?;
+        running.has_reached |= running.page == page;
+        Some(())
+    });
+}
+
+/// Whether any runs, so that one may be among the requests.
+pub(in crate::nginx) fn any(lookup: Lookup) -> bool {
+    let main = lookup.request().main_conf();
+    let runs = |main| super::with(main, |worker| Some(!worker.background.running.is_empty()));
+    main.and_then(runs) == Some(true)
 }
