@@ -6,32 +6,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.crowd import Crowd, Gate, start, waiting
 from support.origin import Answer
+from support.pages import FRESH, HTML
 from support.ports import wait_for
 from support.raw import Raw, request_bytes
 from support.stored import fresh_line, key_of, page
-
-HTML = ("Content-Type", "text/html; charset=utf-8")
-FRESH = [HTML, ("Cache-Control", "max-age=60")]
-
-
-class Gate:
-    """An application that answers when it is let."""
-
-    def __init__(self, origin):
-        self.origin = origin
-        self.opened = threading.Event()
-        self.headers, self.status = list(FRESH), 200
-        origin.answer = self
-
-    def __call__(self, asked):
-        self.opened.wait(20)
-        number = len(self.origin.requests)
-        return Answer(b"<p>%d</p>" % number, status=self.status, headers=self.headers)
-
-    @property
-    def asked(self):
-        return len(self.origin.requests)
 
 
 @pytest.fixture
@@ -39,37 +19,6 @@ def gate(origin):
     gate = Gate(origin)
     yield gate
     gate.opened.set()
-
-
-class Crowd:
-    """Requests that are under way."""
-
-    def __init__(self, nginx, count, target="/p", headers=None, method="GET"):
-        self.pool = ThreadPoolExecutor(count)
-        ask = lambda n: nginx.request(method, target, headers)  # noqa: E731
-        self.futures = [self.pool.submit(ask, n) for n in range(count)]
-
-    def answers(self):
-        found = [future.result(30) for future in self.futures]
-        self.pool.shutdown()
-        return found
-
-
-def waiting(nginx, count):
-    """Waits until so many connections are open."""
-
-    def is_so():
-        status = nginx.get("/nginx").body.decode()
-        return int(status.split("Active connections: ")[1].split()[0]) - 1 >= count
-
-    wait_for(is_so, f"{count} connections")
-
-
-STATUS = "location = /nginx { redis_cache off; stub_status; }"
-
-
-def start(store, location="", **more):
-    return store(location, locations=STATUS, **more)
 
 
 def test_one_request_for_a_cold_page(store, gate):
@@ -318,104 +267,3 @@ def test_how_long_somebody_waited(store, gate):
     gate.opened.set()
     assert leader.answers()[0].header("X-Wait") == "[]"
     assert 0.2 < float(crowd.answers()[0].header("X-Wait").strip("[]")) < 5
-
-
-def vary(origin, *held):
-    """An application with a page in each language; answers number `held` wait until they are let."""
-    opened, lock, made = threading.Event(), threading.Lock(), []
-
-    def answer(asked):
-        if asked.method == "POST":
-            return Answer(b"changed", headers=[HTML])
-        with lock:
-            made.append(asked.header("Accept-Language"))
-            number = len(made)
-        if number in held:
-            opened.wait(20)
-        return Answer(b"%s %d" % (made[number - 1].encode(), number), headers=[*FRESH, ("Vary", "Accept-Language")])
-
-    origin.answer = answer
-    return opened, made
-
-
-@pytest.mark.parametrize("how", ["UNLINK", "POST"])
-def test_what_is_purged_while_some_wait_for_a_variant_stays_away(store, origin, redis, how):
-    opened, made = vary(origin, 2)
-    nginx = start(store)
-    german, english = {"Accept-Language": "de"}, {"Accept-Language": "en"}
-    assert nginx.get("/p", german).body == b"de 1"
-    wait_for(lambda: nginx.get("/p", german).cache[0] == "hit", "the first")
-    crowd = Crowd(nginx, 6, headers=english)
-    wait_for(lambda: len(made) == 2, "the leader")
-    waiting(nginx, 6)
-    if how == "POST":
-        assert nginx.request("POST", "/p").status == 200
-    else:
-        with redis.client() as client:
-            client.unlink(key_of(nginx, "/p"))
-    opened.set()
-    assert {a.status for a in crowd.answers()} == {200}
-    assert nginx.get("/p", german).body != b"de 1"
-    assert len(made) <= 5
-
-
-def test_who_waits_holds_no_page(store, gate, redis):
-    nginx = start(store, "redis_cache_max_size 1m; redis_cache_buffers 4m;")
-    old = page(b"x" * 900_000, headers=[HTML], line=fresh_line(fresh=1, age=9))
-    redis.set(key_of(nginx, "/p"), old)
-    crowds = []
-    for n in range(8):
-        crowds.append(Crowd(nginx, 1))
-        waiting(nginx, n + 1)
-        time.sleep(0.1)
-    assert gate.asked == 1
-    gate.opened.set()
-    assert {a.body for crowd in crowds for a in crowd.answers()} == {b"<p>1</p>"}
-
-
-def test_a_failing_application_is_asked_once_for_a_page_that_may_be_stale(store, gate, redis):
-    gate.headers, gate.status = [HTML], 503
-    nginx = start(store)
-    line = fresh_line(fresh=1, age=9, extra=", sie=600000")
-    redis.set(key_of(nginx, "/p"), page(b"old", headers=[HTML], line=line))
-    crowd = Crowd(nginx, 20)
-    waiting(nginx, 20)
-    time.sleep(0.2)
-    gate.opened.set()
-    answers = crowd.answers() + [nginx.get("/p") for _ in range(5)]
-    assert {(a.status, a.body, a.cache[1]) for a in answers} == {(200, b"old", "use_stale")}
-    assert gate.asked == 1
-
-
-def test_who_has_waited_in_vain_gets_the_stale_page_too(store, redis, silent):
-    app = "proxy_read_timeout 1s;"
-    nginx = start(store, "redis_cache_lock_timeout 300ms;", app=app, url=f"http://127.0.0.1:{silent}")
-    line = fresh_line(fresh=1, age=9, extra=", sie=600000")
-    redis.set(key_of(nginx, "/p"), page(b"old", headers=[HTML], line=line))
-    assert {(a.status, a.body) for a in Crowd(nginx, 4).answers()} == {(200, b"old")}
-
-
-def test_an_answer_of_nginx_itself_is_no_verdict(store, gate):
-    nginx = start(store, app="proxy_read_timeout 300ms;")
-    assert nginx.get("/p").status == 504
-    asked = gate.asked
-
-    def answer(request):
-        time.sleep(0.2)
-        return Answer(b"made", headers=FRESH)
-
-    gate.origin.answer = answer
-    assert {a.body for a in Crowd(nginx, 20).answers()} == {b"made"}
-    assert gate.asked == asked + 1
-
-
-def test_nobody_waits_for_who_says_who_it_is(store, gate):
-    nginx = start(store, "redis_cache_authorization on;")
-    user = Crowd(nginx, 1, headers={"Authorization": "Basic eDp5"})
-    wait_for(lambda: gate.asked == 1, "the user")
-    others = Crowd(nginx, 3)
-    wait_for(lambda: gate.asked == 2, "one of the others")
-    waiting(nginx, 4)
-    gate.opened.set()
-    user.answers()
-    assert {a.body for a in others.answers()} == {b"<p>2</p>"}

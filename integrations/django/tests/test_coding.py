@@ -67,7 +67,9 @@ def test_nginx_is_told(settings, redis):
     assert "redis_cache_compress" not in nginx_conf()
 
 
-@pytest.mark.parametrize("given", [{"COMPRESS": "zip"}, {"COMPRESS": ["gzip"]}, {"COMPRESS": "gzip", "FORM": "raw"}])
+@pytest.mark.parametrize(
+    "given", [{"COMPRESS": "zip"}, {"COMPRESS": ["gzip"]}, {"COMPRESS": "gzip", "FORM": "raw"}]
+)
 def test_other_values(settings, given):
     settings.NGINX_REDIS_CACHE = given
     with pytest.raises(ImproperlyConfigured, match="COMPRESS"):

@@ -168,10 +168,8 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
             return Some(fallback::leave(lookup, reason, None));
         }
         Outcome::Stale(page, stale) => {
-            let sent = refresh::answer(lookup, &page, &stale)
-                .or_else(|| use_stale::spare(lookup, asked, &page, &stale));
-            if sent.is_some() {
-                return sent;
+            if let Some(code) = send_stale(lookup, asked, &page, &stale) {
+                return Some(code);
             }
             (refresh::reason(lookup, &stale), Some((page, stale)))
         }
@@ -187,6 +185,11 @@ fn go_on(lookup: Lookup, asked: &Asked, found: Found) -> Option<ngx_int_t> {
         Confirmable { page, stale: StalePage { reason, held, form } }
     });
     Some(fallback::leave(lookup, reason, stale))
+}
+
+/// Sends a stale page, where that may be without asking the application.
+fn send_stale(lookup: Lookup, asked: &Asked, page: &Page<'_>, stale: &Stale) -> Option<ngx_int_t> {
+    refresh::answer(lookup, page, stale).or_else(|| use_stale::spare(lookup, asked, page, stale))
 }
 
 /// Asks once more, for the page that another request has fetched, or fetches it where that one takes too
