@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ngx_http_redis_cache_module::entry::{Head, LINE, MAX_FIELDS, Stored, decode, marker};
+use ngx_http_redis_cache_module::entry::{Facts, Head, LINE, MAX_FIELDS, Stored, decode, marker};
 
 fuzz_target!(|line: &[u8]| {
     if line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
@@ -18,9 +18,11 @@ fuzz_target!(|line: &[u8]| {
                 phrase: b"OK",
                 stored: facts.stored.unwrap_or_default(),
                 fresh: facts.fresh.unwrap_or_default(),
-                swr: 0,
-                sie: 0,
+                swr: facts.swr.unwrap_or_default(),
+                sie: facts.sie.unwrap_or_default(),
+                took: facts.took.unwrap_or_default(),
                 key: facts.key.as_deref(),
+                coded: facts.coded,
             };
             let Ok(written) = head.encode([].into_iter(), &[]) else {
                 // Escapes make the line longer than a head may be.
@@ -29,7 +31,10 @@ fuzz_target!(|line: &[u8]| {
             let Ok(Stored::Page(again)) = decode(&written) else { panic!("no page") };
             assert_eq!(again.facts.stored, Some(head.stored));
             assert_eq!(again.facts.fresh, Some(head.fresh));
-            assert_eq!(again.facts.key, facts.key);
+            let times =
+                |facts: &Facts| [facts.swr, facts.sie, facts.took].map(Option::unwrap_or_default);
+            assert_eq!(times(&again.facts), times(&facts));
+            assert_eq!((again.facts.key, again.facts.coded), (facts.key, facts.coded));
         }
         Ok(Stored::Marker { vary, generation }) => {
             assert!(vary.len() <= MAX_FIELDS);
