@@ -1,7 +1,7 @@
 //! What a configuration holds, of the http block and of each location: records that all rooms read.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use ngx::ffi::{ngx_http_complex_value_t, ngx_http_core_srv_conf_t};
 use ngx::http::{HttpModuleConfExt, HttpModuleLocationConf, HttpModuleMainConf};
@@ -39,6 +39,8 @@ pub(in crate::nginx) struct MainConf {
     pub gunzip_index: Option<usize>,
     /// Answers of the resolver that are not taken up yet.
     pub resolved: RefCell<Vec<Resolved>>,
+    /// How many refreshes of this worker run.
+    pub refreshing: Cell<usize>,
     /// What the worker process holds, which [`super::worker`] alone knows; empty in the master.
     pub process: RefCell<Option<Box<dyn Any>>>,
 }

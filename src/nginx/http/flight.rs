@@ -73,7 +73,8 @@ impl Lookup {
 
     /// What it leads ends so, if it leads.
     pub fn end_flight(self, landing: Landing) {
-        if let (Some(leader), Some(main)) = (self.take_lead(), self.request().main_conf()) {
+        let Some(leader) = self.take_lead() else { return };
+        if let Some(main) = self.request().main_conf() {
             flights::end(main, leader, landing);
         }
     }
@@ -163,5 +164,8 @@ pub(in crate::nginx) fn landing_of(reason: StoreReason) -> Landing {
 
 /// Why a page is sent that is fresh.
 pub(in crate::nginx) fn reason_of_hit(lookup: Lookup) -> Reason {
-    if lookup.waited_for_fill().is_some() { Reason::Collapsed } else { Reason::Fresh }
+    match lookup.flying().waited.get().is_zero() {
+        true => Reason::Fresh,
+        false => Reason::Collapsed,
+    }
 }

@@ -78,7 +78,7 @@ pub(in crate::nginx) fn is_early(lookup: Lookup, page: &Page<'_>) -> bool {
 
 /// A page is sent that is fresh: where a refresh gets it, another machine was faster.
 pub(in crate::nginx) fn reached(lookup: Lookup) {
-    if lookup.request().is_main() && refreshes::any(lookup) {
+    if lookup.request().is_main() && refreshes::any(lookup.request()) {
         refreshes::reached(lookup);
     }
 }

@@ -64,6 +64,7 @@ pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Resul
                 background
                     .running
                     .insert(number, Running { page, has_reached: false, _client: client });
+                main.refreshing.set(background.running.len());
                 Some(())
             }
             None => {
@@ -78,6 +79,7 @@ pub(in crate::nginx) fn begin(lookup: Lookup, peer: &[u8], text: &[u8]) -> Resul
 fn end(main: &MainConf, number: usize) {
     let ended = super::with(main, |worker| {
         let running = worker.background.running.remove(&number)?;
+        main.refreshing.set(worker.background.running.len());
         worker.background.pages.end(running.page, running.has_reached, Instant::now());
         Some(running)
     });
@@ -86,6 +88,9 @@ fn end(main: &MainConf, number: usize) {
 
 /// Whether a request is one of these.
 pub(in crate::nginx) fn is_refresh(request: Request) -> bool {
+    if !any(request) {
+        return false;
+    }
     // SAFETY: a live request has a connection.
     let number = unsafe { (*request.connection()).number };
     let Some(main) = request.main_conf() else { return false };
@@ -109,8 +114,6 @@ pub(in crate::nginx) fn reached(lookup: Lookup) {
 }
 
 /// Whether any runs, so that one may be among the requests.
-pub(in crate::nginx) fn any(lookup: Lookup) -> bool {
-    let main = lookup.request().main_conf();
-    let runs = |main| super::with(main, |worker| Some(!worker.background.running.is_empty()));
-    main.and_then(runs) == Some(true)
+pub(in crate::nginx) fn any(request: Request) -> bool {
+    request.main_conf().is_some_and(|main| main.refreshing.get() > 0)
 }
