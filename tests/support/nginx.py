@@ -25,6 +25,18 @@ LOG_FORMAT = (
     "k=$redis_cache_key a=$redis_cache_age t=$redis_cache_time v=$redis_cache_server w=$redis_cache_store_reason"
 )
 
+# nginx 1.22's own: an HTTP/2 client resets its connection while the graceful shutdown of a worker
+# writes the GOAWAY. That connection is forgotten, and counted as active for ever.
+LEFT_OPEN = re.compile(
+    r"^.* (?P<worker>\d+#\d+): gracefully shutting down\n"
+    r"(?:.*\n){0,3}?"
+    r".* (?P=worker): (?P<connection>\*\d+) writev\(\) failed .* while processing HTTP/2 connection,.*\n"
+    r"(?:.*\n)*?"
+    r"(?P<alerts>.* (?P=worker): (?P=connection) open socket #\d+ left in connection \d+\n"
+    r".* (?P=worker): aborting\n)",
+    re.MULTILINE,
+)
+
 
 class Nginx:
     """`server` is the content of the one server block; `http` stands in front of it, `servers`
@@ -162,6 +174,10 @@ class Nginx:
     def _own(self) -> list[str]:
         return [line for line in self.error_log().splitlines() if "redis_cache: " in line]
 
+    def left_open(self) -> list[str]:
+        """The alerts of each connection that an old worker forgot (LEFT_OPEN)."""
+        return [found["alerts"] for found in LEFT_OPEN.finditer(self.error_log())]
+
     def check_error_log(self):
         reports = "".join(
             report.read_text(errors="replace")
@@ -171,8 +187,11 @@ class Nginx:
         if self.allow_alerts:
             return
         bad = re.compile(r"\[(alert|emerg|crit)\]|exited on signal|panicked|AddressSanitizer")
+        log = self.error_log()
+        for alerts in self.left_open():
+            log = log.replace(alerts, "")
         # The application that a test stops or kills is not the module's doing.
-        lines = [line for line in self.error_log().splitlines() if bad.search(line)]
+        lines = [line for line in log.splitlines() if bad.search(line)]
         assert not lines, "\n".join(lines)
         stderr = (self.directory / "stderr").read_text(errors="replace")
         assert "panicked" not in stderr and "ERROR:" not in stderr, stderr
