@@ -79,9 +79,6 @@ pub(super) fn jitter(
     arguments: &[&str],
     _: &mut dyn Environment,
 ) -> Result<(), String> {
-    let text = first(arguments);
-    let digits = text.strip_suffix('%').unwrap_or(text);
-    let percent = value::number(digits).filter(|percent| *percent <= 50);
-    let percent = percent.ok_or_else(|| wrong(text, "a whole number from 0% to 50%"))?;
-    once(&mut settings.jitter, percent)
+    let allowed = "a whole number from 0% to 50%";
+    once(&mut settings.jitter, ranged(first(arguments), value::percent, 0, 50, allowed)?)
 }

@@ -77,9 +77,7 @@ pub(super) fn heuristic(
 }
 
 fn hundredths(text: &str) -> Result<u32, String> {
-    let digits = text.strip_suffix('%').unwrap_or(text);
-    let percent = value::number(digits).filter(|percent| (1..=100).contains(percent));
-    percent.ok_or_else(|| wrong(text, "off or a whole number from 1% to 100%"))
+    ranged(text, value::percent, 1, 100, "off or a whole number from 1% to 100%")
 }
 
 pub(super) fn compress(

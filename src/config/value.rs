@@ -56,6 +56,11 @@ pub fn number(text: &str) -> Option<u32> {
     rest.is_empty().then(|| u32::try_from(number).ok())?
 }
 
+/// Reads a whole number with or without a percent sign.
+pub fn percent(text: &str) -> Option<u32> {
+    number(text.strip_suffix('%').unwrap_or(text))
+}
+
 fn leading_number(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at_checked(end)?;

@@ -6,8 +6,9 @@ use crate::reason::{Reason, Status, StoreReason};
 pub const CACHE: &str = "nginx-redis-cache";
 
 /// The field value: `hit` with the remaining freshness lifetime `ttl` in seconds, or `fwd` with
-/// why the request went forward, and `ttl` below 0 where a stale page was sent all the same; the reason as `detail`. Where the answer is known not to be
-/// stored, `stored` is false and the word for it stands behind the reason.
+/// why the request went forward, and `ttl` below 0 where a stale page was sent all the same; the
+/// reason as `detail`. Where the answer is known not to be stored, `stored` is false and the word for
+/// it stands behind the reason.
 pub fn value(reason: Reason, ttl: Option<i64>, not_stored: Option<StoreReason>) -> String {
     let ttl = ttl.map(|ttl| format!("; ttl={ttl}")).unwrap_or_default();
     let forward = match (reason.status(), reason) {

@@ -83,12 +83,8 @@ impl Lookup {
 /// Has the request wait for the page that it did not find, if another one fetches it.
 pub(in crate::nginx) fn joins(lookup: Lookup, asked: &Asked, reason: Reason) -> bool {
     let Some(lock) = &lookup.plan().fetch.lock else { return false };
-    let key = match asked {
-        Asked::Variant(variant) => &variant.key,
-        Asked::First | Asked::Fill => lookup.key_bytes(),
-    };
     let flying = lookup.flying();
-    flying.page.set(page_of(lookup, key));
+    flying.page.set(page_asked_for(lookup, asked));
     if flying.is_alone.get() || !may_wait(lookup.request(), reason) || wants_stored_alone(lookup) {
         return false;
     }
@@ -103,6 +99,14 @@ pub(in crate::nginx) fn joins(lookup: Lookup, asked: &Asked, reason: Reason) -> 
     true
 }
 
+fn page_asked_for(lookup: Lookup, asked: &Asked) -> u64 {
+    let key = match asked {
+        Asked::Variant(variant) => &variant.key,
+        Asked::First | Asked::Fill => lookup.key_bytes(),
+    };
+    page_of(lookup, key)
+}
+
 /// A page by the hash of its key, and of where it lies.
 pub(in crate::nginx) fn page_of(lookup: Lookup, key: &[u8]) -> u64 {
     let endpoint = u64::try_from(lookup.active().endpoint).unwrap_or(0);
@@ -111,10 +115,14 @@ pub(in crate::nginx) fn page_of(lookup: Lookup, key: &[u8]) -> u64 {
 
 /// A part of another response may be what that one is waiting for.
 fn may_wait(request: Request, reason: Reason) -> bool {
-    let is_open = matches!(reason.status(), Status::Miss | Status::Expired);
     let is_own = matches!(reason, Reason::Collision | Reason::NotPublic | Reason::Reload);
     let asks_for_part = !request.raw().headers_in.range.is_null();
-    is_open && !is_own && request.is_main() && !request.is_authorized() && !asks_for_part
+    is_open(reason) && !is_own && request.is_main() && !request.is_authorized() && !asks_for_part
+}
+
+/// The page may come yet.
+fn is_open(reason: Reason) -> bool {
+    matches!(reason.status(), Status::Miss | Status::Expired)
 }
 
 fn wants_stored_alone(lookup: Lookup) -> bool {
@@ -134,18 +142,13 @@ pub(in crate::nginx) fn lead(lookup: Lookup) {
 
 /// Why a page that is not there is fetched: the request has waited for it in vain, or not at all.
 pub(in crate::nginx) fn reason_of_fetch(lookup: Lookup, reason: Reason) -> Reason {
-    let is_open = matches!(reason.status(), Status::Miss | Status::Expired);
-    if lookup.flying().is_late.get() && is_open { Reason::LockTimeout } else { reason }
+    if lookup.flying().is_late.get() && is_open(reason) { Reason::LockTimeout } else { reason }
 }
 
 /// How the application failed a moment ago, asked for the page that is no longer fresh.
 pub(in crate::nginx) fn failure(lookup: Lookup, asked: &Asked) -> Option<Failure> {
     lookup.plan().fetch.lock.as_ref()?;
-    let key = match asked {
-        Asked::Variant(variant) => &variant.key,
-        Asked::First | Asked::Fill => lookup.key_bytes(),
-    };
-    flights::failure(lookup, page_of(lookup, key))
+    flights::failure(lookup, page_asked_for(lookup, asked))
 }
 
 /// What a flight ends with whose answer is not handed to Redis: a verdict comes from an answer alone.

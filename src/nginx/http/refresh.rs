@@ -6,14 +6,14 @@ use crate::config::KeySource;
 use crate::entry::Page;
 use crate::http::cookie::Cookies;
 use crate::http::{Field, replay};
-use crate::nginx::http::lookup::{Decision, Lookup};
+use crate::nginx::http::lookup::Lookup;
 use crate::nginx::http::serve;
 use crate::nginx::sys;
 use crate::nginx::sys::now_millis;
 use crate::nginx::worker::refreshes;
 use crate::nginx::worker::refreshes::Refusal;
 use crate::policy;
-use crate::policy::{Reuse, Stale};
+use crate::policy::Stale;
 use crate::reason::Reason;
 
 /// Sends the page; `None` where the visitor has to wait for the application.
@@ -32,8 +32,7 @@ pub(in crate::nginx) fn answer(
     if plan.request_control && wants_newer {
         return None;
     }
-    let now = now_millis();
-    let staleness = policy::use_while_revalidated(page, &plan.fetch.use_stale, now)?;
+    let staleness = policy::use_while_revalidated(page, &plan.fetch.use_stale, now_millis())?;
     if refreshes::is_refresh(request) {
         return None;
     }
@@ -44,8 +43,7 @@ pub(in crate::nginx) fn answer(
         Err(Refusal::Busy) => Reason::Updating,
         Err(Refusal::Failed) => return None,
     };
-    let reuse = Reuse { age: policy::age_of(page, now), ttl: None, form: stale.form };
-    lookup.decide(Decision { reason, age: reuse.age, ttl: Some(-(staleness / 1000)) });
+    let reuse = serve::decide_stale(lookup, page, stale.form, reason, staleness);
     Some(serve::page(lookup, page, &reuse, body))
 }
 

@@ -77,7 +77,8 @@ fn store<'a>(
     fill::hand_over(lookup, storable, (value, head), recipe, share)
 }
 
-/// Sends a stored page with `body`, that of its form, in the place of an answer. nginx's filters answer the client's own condition.
+/// Sends a stored page with `body`, that of its form, in the place of an answer. nginx's filters answer the
+/// client's own condition.
 pub(in crate::nginx) fn replace(
     lookup: Lookup,
     page: &Page<'_>,

@@ -12,11 +12,12 @@ use crate::coder::Undecodable;
 use crate::entry::Page;
 use crate::http::{Field, list_members};
 use crate::nginx::http::conditions;
-use crate::nginx::http::lookup::Lookup;
+use crate::nginx::http::lookup::{Decision, Lookup};
 use crate::nginx::sys::headers_out::HeadersOut;
 use crate::nginx::sys::request::Request;
-use crate::nginx::sys::{OutOfMemory, chain, glue, rc};
+use crate::nginx::sys::{OutOfMemory, chain, glue, now_millis, rc};
 use crate::nginx::worker;
+use crate::policy;
 use crate::policy::{Form, Reuse};
 use crate::reason::Reason;
 
@@ -79,6 +80,19 @@ pub(in crate::nginx) fn page(
         return discarded;
     }
     respond(lookup, page, reuse, body)
+}
+
+/// Decides that a page is sent that has been stale for `staleness` milliseconds: what of it is reused.
+pub(in crate::nginx) fn decide_stale(
+    lookup: Lookup,
+    page: &Page<'_>,
+    form: Form,
+    reason: Reason,
+    staleness: i64,
+) -> Reuse {
+    let reuse = Reuse { age: policy::age_of(page, now_millis()), ttl: None, form };
+    lookup.decide(Decision { reason, age: reuse.age, ttl: Some(-(staleness / 1000)) });
+    reuse
 }
 
 /// Sends a stored page to a request whose body is read.

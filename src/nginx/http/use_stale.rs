@@ -5,11 +5,11 @@ use ngx::ffi::ngx_int_t;
 use crate::entry::{Page, Stored};
 use crate::flight::Landing;
 use crate::nginx::http::fate::Fate;
-use crate::nginx::http::lookup::{Asked, Decision, Lookup};
+use crate::nginx::http::lookup::{Asked, Lookup};
 use crate::nginx::http::{flight, revalidate, serve};
 use crate::nginx::sys::response::{Response, upstream};
 use crate::nginx::sys::{now_millis, rc};
-use crate::policy::{Failure, Reuse, Stale};
+use crate::policy::{Failure, Stale};
 use crate::reason::{Reason, StoreReason};
 use crate::{entry, policy};
 
@@ -23,8 +23,7 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
     // SAFETY: the answer is decided here, so the value stays until the pool is freed.
     let value = unsafe { lookup.keep(stale.held) };
     let Ok(Stored::Page(page)) = entry::decode(value) else { return None };
-    let now = now_millis();
-    let staleness = policy::use_stale(&page, failure, &lookup.plan().fetch.use_stale, now)?;
+    let staleness = staleness(lookup, &page, failure)?;
     let body = serve::body(lookup, &page, stale.form).ok()?;
     let response = Response::of(lookup.request());
     if let Fate::Armed(armed) = lookup.set_fate(Fate::Unasked) {
@@ -34,9 +33,7 @@ pub(in crate::nginx) fn rescue(lookup: Lookup) -> Option<ngx_int_t> {
     }
     lookup.end_flight(Landing::Failed(Some(failure)));
     lookup.settle(StoreReason::Stale);
-    let reuse = Reuse { age: policy::age_of(&page, now), ttl: None, form: stale.form };
-    let ttl = Some(-(staleness / 1000));
-    lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
+    let reuse = serve::decide_stale(lookup, &page, stale.form, Reason::UseStale, staleness);
     Some(revalidate::replace(lookup, &page, &reuse, body, &response))
 }
 
@@ -48,13 +45,15 @@ pub(in crate::nginx) fn spare(
     stale: &Stale,
 ) -> Option<ngx_int_t> {
     let failure = flight::failure(lookup, asked).filter(|_| stale.reason == Reason::Stale)?;
-    let now = now_millis();
-    let staleness = policy::use_stale(page, failure, &lookup.plan().fetch.use_stale, now)?;
+    let staleness = staleness(lookup, page, failure)?;
     let body = serve::body(lookup, page, stale.form).ok()?;
-    let reuse = Reuse { age: policy::age_of(page, now), ttl: None, form: stale.form };
-    let ttl = Some(-(staleness / 1000));
-    lookup.decide(Decision { reason: Reason::UseStale, age: reuse.age, ttl });
+    let reuse = serve::decide_stale(lookup, page, stale.form, Reason::UseStale, staleness);
     Some(serve::page(lookup, page, &reuse, body))
+}
+
+/// For how many milliseconds the page has been stale; `None` where it may not be sent after that failure.
+fn staleness(lookup: Lookup, page: &Page<'_>, failure: Failure) -> Option<i64> {
+    policy::use_stale(page, failure, &lookup.plan().fetch.use_stale, now_millis())
 }
 
 /// How the application failed, whose answer is about to be sent, or nginx's own in its place.

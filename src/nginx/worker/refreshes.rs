@@ -91,11 +91,9 @@ pub(in crate::nginx) fn is_refresh(request: Request) -> bool {
     if !any(request) {
         return false;
     }
-    // SAFETY: a live request has a connection.
-    let number = unsafe { (*request.connection()).number };
     let Some(main) = request.main_conf() else { return false };
     let found = super::with(main, |worker| {
-        Some(worker.background.running.contains_key(&usize::try_from(number).ok()?))
+        Some(worker.background.running.contains_key(&number_of(request)?))
     });
     request.is_main() && found == Some(true)
 }
@@ -103,14 +101,18 @@ pub(in crate::nginx) fn is_refresh(request: Request) -> bool {
 /// A refresh has come to the page that it is for: what comes of it now is the application's affair.
 pub(in crate::nginx) fn reached(lookup: Lookup) {
     let Some(main) = lookup.request().main_conf() else { return };
-    // SAFETY: a live request has a connection.
-    let number = unsafe { (*lookup.request().connection()).number };
     let page = page_of(lookup, lookup.key_bytes());
     super::with(main, |worker| {
-        let running = worker.background.running.get_mut(&usize::try_from(number).ok()?)?;
+        let running = worker.background.running.get_mut(&number_of(lookup.request())?)?;
         running.has_reached |= running.page == page;
         Some(())
     });
+}
+
+/// The number of the connection of a request.
+fn number_of(request: Request) -> Option<usize> {
+    // SAFETY: a live request has a connection.
+    usize::try_from(unsafe { (*request.connection()).number }).ok()
 }
 
 /// Whether any runs, so that one may be among the requests.

@@ -247,7 +247,7 @@ def _http_value(response: HttpResponse, render: Render, settings: Settings,
     headers = [item for item in response.items() if item[0].lower() not in left_out]
     headers.append(("Date", http_date(now)))
     fresh, swr, sie = times
-    facts = entry.Facts(stored, fresh, render.key_text, tags, None, swr, sie)
+    facts = entry.Facts(stored, fresh, render.key_text, tags, swr=swr, sie=sie)
     status, reason = response.status_code, response.reason_phrase
     found = coded(settings.compress, headers, body) if settings.compress else None
     if found is not None:
