@@ -19,15 +19,29 @@ pytestmark = pytest.mark.engines("event", "blocking")
 
 FULL = os.environ.get("SOAK") == "full"
 SECONDS = 120 if FULL else 3
+
+REVALIDATE = "redis_cache_revalidate on;"
+# Pages of seconds ago are sent, and fetched by requests that are nobody's. What was changed is gone.
+STALE = (
+    f"{REVALIDATE} redis_cache_use_stale updating error timeout http_503; redis_cache_refresh_early on;"
+    "redis_cache_compress gzip min_length=0 types=*;"
+)
+
+
 @pytest.fixture
 def site(origin):
     return Site(origin)
 
 
+@pytest.fixture(params=[REVALIDATE, STALE], ids=["fresh", "stale"])
+def rules(request):
+    return request.param
+
+
 @pytest.fixture
-def nginx(store):
+def nginx(store, rules):
     # A cached variant may be as old as its lifetime; revalidation and tombstones work on all.
-    return store("redis_cache_revalidate on; redis_cache_breaker fails=5 timeout=100ms;", workers=2)
+    return store(f"{rules} redis_cache_breaker fails=5 timeout=100ms;", workers=2)
 
 
 def check(visitors, hits=True):
@@ -36,10 +50,12 @@ def check(visitors, hits=True):
     assert visitors.hits or not hits
 
 
-def test_changes_are_seen_at_once(nginx, site):
+def test_changes_are_seen_at_once(nginx, site, rules):
     with Visitors(nginx, site) as visitors:
         time.sleep(SECONDS)
     check(visitors)
+    reasons = " ".join(nginx.access_log())
+    assert ("r=revalidating" in reasons and "r=refresh" in reasons) == (rules == STALE)
 
 
 def test_reloads(nginx, site):
@@ -77,8 +93,8 @@ def newest(nginx, site, n):
     return all(nginx.get(f"/{n}", {"X-Kind": kind}).body == wanted for kind in "ab")
 
 
-def test_a_worker_killed(store, site):
-    nginx = store("redis_cache_revalidate on;", workers=2, allow_alerts=True)
+def test_a_worker_killed(store, site, rules):
+    nginx = store(rules, workers=2, allow_alerts=True)
     with Visitors(nginx, site, strict=False) as visitors:
         for _ in range(max(2, SECONDS // 2)):
             time.sleep(0.4)
